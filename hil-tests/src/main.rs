@@ -1,0 +1,2 @@
+//! The rig's command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Fencepost: the agent on network appliances that have bypass relays.

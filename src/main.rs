@@ -1,0 +1,2 @@
+//! `fencepost`: the command line.
+fn main() {}
