@@ -1,1 +1,9 @@
 //! Fencepost: the agent on network appliances that have bypass relays.
+//!
+//! `node` decides and is pure; `board` knows the hardware; `io` touches the machine; `agent` is the loop
+//! that carries events to the node and its actions to the adapters. `sim` is a world in which all of that
+//! runs under simulated time. ARCHITECTURE.md draws how they meet.
+
+pub mod board;
+pub mod node;
+pub mod sim;

@@ -1,0 +1,19 @@
+//! Everything the agent decides, as a pure state machine.
+//!
+//! No clock, no input or output, no randomness of its own: time is an argument, every answer of the machine is
+//! an event, every wish an action. That is what lets the simulator, the replay and the tests run the very
+//! code that runs on the appliance.
+
+pub mod action;
+pub mod event;
+pub mod policy;
+pub mod record;
+pub mod status;
+pub mod time;
+
+pub use action::{Action, Service};
+pub use event::{Actor, Command, Event, PersistentState, Saved, Stop, Verdict, WatchdogFacts};
+pub use policy::Policy;
+pub use record::{Cause, Fact, Level, Record};
+pub use status::Status;
+pub use time::Instant;

@@ -1,0 +1,223 @@
+//! The event record: what happened, why, and what proves it. Written for the person who reads it at three
+//! in the morning; alarms among it stay latched until somebody acknowledges them.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Instant;
+use crate::board::controller::{ArmProof, CutState, Evidence, RelayState};
+
+/// One line of the record. The ledger adds wall-clock time for people; no decision reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Counts up by one within an agent's life.
+    pub sequence: u64,
+    /// Monotonic.
+    pub at: Instant,
+    /// How loud.
+    pub level: Level,
+    /// What.
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+/// How loud a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// For the history.
+    Info,
+    /// Look at it in daylight.
+    Warning,
+    /// Latched until acknowledged.
+    Alarm,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "fact")]
+pub enum Fact {
+    /// The agent started and found this.
+    Started {
+        /// What the ledger gave.
+        ledger: String,
+    },
+    /// A segment was found in this state at start and left there.
+    Adopted {
+        /// Segment name.
+        segment: String,
+        /// State.
+        state: RelayState,
+        /// What that rests on.
+        evidence: Evidence,
+    },
+    /// The dead-man runs.
+    DeadManArmed {
+        /// Effective period.
+        period: Duration,
+        /// How verified.
+        proof: ArmProof,
+    },
+    /// The dead-man had fired.
+    DeadManExpired,
+    /// The dead-man was found off although we had armed it.
+    DeadManLost {
+        /// What it reads.
+        reads: String,
+    },
+    /// A segment went to `Normal`.
+    Closed {
+        /// Segment name.
+        segment: String,
+        /// Why now.
+        cause: Cause,
+        /// What was read after.
+        state: RelayState,
+        /// What that rests on.
+        evidence: Evidence,
+    },
+    /// A segment was cut.
+    Cut {
+        /// Segment name.
+        segment: String,
+        /// Ordered state.
+        state: CutState,
+        /// Why.
+        cause: Cause,
+        /// What was read after.
+        read: RelayState,
+        /// What that rests on.
+        evidence: Evidence,
+    },
+    /// A segment is not where it was left.
+    FoundMoved {
+        /// Segment name.
+        segment: String,
+        /// Where it was left.
+        left: RelayState,
+        /// Where it is.
+        found: RelayState,
+    },
+    /// A relay does not obey.
+    RelayStuck {
+        /// Segment name.
+        segment: String,
+        /// Ordered.
+        wanted: RelayState,
+        /// Read.
+        read: RelayState,
+    },
+    /// The controller does not answer, or answers nonsense.
+    ControllerLost {
+        /// The fault's sentence.
+        fault: String,
+    },
+    /// It answers again.
+    ControllerBack,
+    /// A check crossed into failing.
+    CheckFailed {
+        /// Check name.
+        check: String,
+        /// What it said.
+        output: String,
+    },
+    /// A check crossed into passing.
+    CheckPassed {
+        /// Check name.
+        check: String,
+    },
+    /// A mode was entered or left.
+    ModeChanged {
+        /// Mode, and segment where it is one segment's.
+        mode: String,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A request was refused.
+    Refused {
+        /// Who.
+        by: String,
+        /// What.
+        asked: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A segment reached its limit of closes and stays in its fail state.
+    CloseLimit {
+        /// Segment name.
+        segment: String,
+        /// The limit.
+        per_hour: u32,
+    },
+    /// The ledger cannot be written.
+    LedgerFailed {
+        /// Why.
+        error: String,
+    },
+    /// It can again.
+    LedgerBack,
+    /// The watchdog is ours and runs.
+    WatchdogRuns {
+        /// Driver's identity.
+        identity: String,
+        /// Effective timeout.
+        timeout: Duration,
+        /// Whether it caused the last reset.
+        caused_reset: Option<bool>,
+    },
+    /// There is no working watchdog.
+    WatchdogFailed {
+        /// Why and what to do.
+        error: String,
+    },
+    /// Keepalives stop on purpose; the machine will be reset.
+    KeepaliveWithheld {
+        /// Why.
+        reason: String,
+    },
+    /// Segments stay in their fail state because nobody proved the wiring.
+    Uncommissioned,
+    /// The agent ends.
+    Stopping {
+        /// How.
+        how: String,
+    },
+    /// Latched alarms were acknowledged.
+    Acknowledged {
+        /// Who.
+        by: String,
+        /// How many.
+        alarms: u32,
+    },
+}
+
+/// Why a relay moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "cause", content = "detail")]
+pub enum Cause {
+    /// Dead-man verified and all checks green for the dwell.
+    PathProven,
+    /// This failover check fails.
+    CheckFailed(String),
+    /// A failover check has not reported yet, or no longer does.
+    CheckSilent(String),
+    /// An operator's order.
+    Operator(String),
+    /// Maintenance.
+    Maintenance,
+    /// Disarmed.
+    Disarmed,
+    /// Ordered stop.
+    Stopping,
+    /// The dead-man is not armed, not verified, or had fired.
+    DeadMan,
+    /// It was found somewhere else than it should be.
+    FoundMoved,
+    /// Nobody proved this board's wiring.
+    Uncommissioned,
+    /// The limit of closes.
+    CloseLimit,
+}

@@ -1,0 +1,3 @@
+//! The world without hardware: boards, faults and time under our control.
+
+pub mod port;
