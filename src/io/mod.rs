@@ -1,0 +1,3 @@
+//! The machine: everything that touches the kernel. No policy lives here.
+
+pub mod sys;
