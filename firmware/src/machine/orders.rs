@@ -131,6 +131,10 @@ impl Controller {
         segments: SegmentMask,
     ) -> Result<Reply, Refusal> {
         self.check_segments(segments)?;
+        // "Not latched" and "acknowledged" are worth as much as the sample they come from.
+        if self.now.saturating_sub(self.inputs_at) > Self::INPUTS_MAX_AGE_MS {
+            return Err(Refusal::InputsStale);
+        }
         if self.fence.latched() {
             return Err(Refusal::Latched);
         }
@@ -154,9 +158,6 @@ impl Controller {
     fn check_peer_fenced(&self) -> Result<(), Refusal> {
         if !self.fence.holds() {
             return Err(Refusal::NotHolding);
-        }
-        if self.now.saturating_sub(self.inputs_at) > Self::INPUTS_MAX_AGE_MS {
-            return Err(Refusal::InputsStale);
         }
         if !self.fence.peer_ack().is_asserted() {
             return Err(Refusal::PeerNotAcknowledged);
