@@ -360,6 +360,29 @@ fn ticket_lives_exactly_as_long_as_stated() {
     assert_eq!(controller.command(1_000, close), Ok(Reply::Done));
 }
 
+/// Acknowledged and armed again within the ticket's age: the claim of before the expiry is dead all the same.
+#[test]
+fn expiry_voids_the_ticket() {
+    let mut controller = inline();
+    arm(&mut controller, 0, 100);
+    assert_eq!(
+        controller.command(50, Command::TakeTicket),
+        Ok(Reply::Ticket(2_000))
+    );
+    controller.inputs(100, BYPASS);
+    let session = controller.session();
+    let acknowledge = Command::AcknowledgeExpiry { session };
+    assert!(controller.command(101, acknowledge).is_ok());
+    arm(&mut controller, 102, 100);
+    let close = Command::Close {
+        ticket: 2_000,
+        proof: Proof::Released,
+        segments: BOTH,
+    };
+    let void = Refusal::TicketVoid(VoidCause::Expiry);
+    assert_eq!(controller.command(103, close), Err(void));
+}
+
 #[test]
 fn no_close_on_an_old_sample_of_the_lines() {
     let mut controller = inline();
