@@ -5,6 +5,7 @@
 //! runs under simulated time. ARCHITECTURE.md draws how they meet.
 
 pub mod board;
+pub mod diagnose;
 pub mod io;
 pub mod node;
 pub mod sim;

@@ -20,8 +20,8 @@ use core::time::Duration;
 
 use super::bus::{Clock, Lines};
 use super::controller::{
-    ArmProof, Armed, Controller, CutState, DeadManReading, Evidence, Fault, Identity, Latch, Moved,
-    Reading, RelayState, SegmentReading, SegmentSettings, Ticket,
+    ArmProof, Armed, Controller, CutState, DeadManReading, Fault, Identity, Latch, Moved, Reading,
+    RelayState, SegmentReading, SegmentSettings, Ticket,
 };
 use super::gpio_segment::Contacts;
 use super::retrying::wait;
@@ -185,6 +185,7 @@ impl Controller for GpioLatching {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::board::controller::Evidence;
     use crate::board::script::{ScriptClock, ScriptLines};
 
     const PULSE: Duration = Duration::from_millis(20);

@@ -6,6 +6,7 @@
 
 pub mod bus;
 mod caswell_gen2;
+pub mod catalogue;
 pub mod controller;
 mod gpio_latching;
 mod gpio_monostable;
@@ -16,10 +17,12 @@ mod pca9555;
 pub mod plain_i2c;
 pub mod profile;
 mod pulse_train;
+pub mod raw;
 mod retrying;
 mod riverbed;
 #[cfg(test)]
 mod script;
+mod select;
 mod vendor;
 mod vendor_ticket;
 

@@ -221,7 +221,7 @@ fn longest(periods: &Periods) -> Option<Duration> {
     match periods {
         Periods::Range { max, .. } => Some(*max),
         Periods::List(list) => list.last().copied(),
-        Periods::Fixed(period) => Some(*period),
+        Periods::Fixed(period) | Periods::Assumed(period) => Some(*period),
         Periods::None => None,
     }
 }

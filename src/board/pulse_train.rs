@@ -20,8 +20,8 @@ use core::time::Duration;
 
 use super::bus::{Clock, Lines};
 use super::controller::{
-    ArmProof, Armed, Controller, CutState, DeadManReading, Evidence, Fault, Identity, Latch, Moved,
-    Reading, RelayState, SegmentReading, SegmentSettings, Ticket,
+    ArmProof, Armed, Controller, CutState, DeadManReading, Fault, Identity, Latch, Moved, Reading,
+    RelayState, SegmentReading, SegmentSettings, Ticket,
 };
 use super::retrying::{not_stale, wait};
 use super::vendor::{self, Segment, UNSEEN, Vendor, guarded_by};

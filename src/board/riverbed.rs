@@ -23,8 +23,8 @@ use core::time::Duration;
 
 use super::bus::Pec;
 use super::controller::{
-    ArmProof, Armed, Controller, CutState, DeadManReading, Evidence, Fault, Identity, Latch, Moved,
-    Reading, RelayState, SegmentReading, SegmentSettings, Ticket,
+    ArmProof, Armed, Controller, CutState, DeadManReading, Fault, Identity, Latch, Moved, Reading,
+    RelayState, SegmentReading, SegmentSettings, Ticket,
 };
 use super::retrying::Retrying;
 use super::vendor::{self, Segment, UNSEEN, Vendor};

@@ -258,9 +258,12 @@ fn a_pair_the_watchdog_says_it_cut_and_the_mask_denies_is_unknown() {
     let reading = bench.driver.read().unwrap();
     assert_eq!(reading.dead_man, DeadManReading::Expired);
     let states: Vec<RelayState> = reading.segments.iter().map(|seen| seen.state).collect();
+    assert_eq!(states, [RelayState::Unknown; 3]);
+    assert_eq!(reading.segments[0].evidence, Evidence::Register);
     assert_eq!(
-        states,
-        [RelayState::Unknown, RelayState::Normal, RelayState::Bypass]
+        reading.segments[1].evidence,
+        Evidence::Nothing,
+        "not used, not looked at"
     );
     bench.script.assert_done();
 }
