@@ -144,6 +144,11 @@ where
         Ok(u16::from_le_bytes(bytes))
     }
 
+    fn write_word_data(&mut self, address: u8, command: u8, value: u16) -> Result<(), BusError> {
+        let [low, high] = value.to_le_bytes();
+        self.write(address, &[command, low, high], "write word data")
+    }
+
     fn block_write(
         &mut self,
         address: u8,

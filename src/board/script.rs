@@ -20,6 +20,7 @@ enum Transaction {
     Write(u8, u8, u8),
     Read(u8, u8),
     Word(u8, u8),
+    WordWrite(u8, u8, u16),
     BlockWrite(u8, u8, Vec<u8>, Pec),
     BlockRead(u8, u8, Pec),
 }
@@ -191,6 +192,11 @@ impl SmBus for ScriptBus {
     fn read_word_data(&mut self, address: u8, command: u8) -> Result<u16, BusError> {
         let bytes = self.0.answer(&Transaction::Word(address, command))?;
         Ok(u16::from_le_bytes([bytes[0], bytes[1]]))
+    }
+
+    fn write_word_data(&mut self, address: u8, command: u8, value: u16) -> Result<(), BusError> {
+        let transaction = Transaction::WordWrite(address, command, value);
+        self.0.answer(&transaction).map(drop)
     }
 
     fn block_write(
