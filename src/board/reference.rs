@@ -8,7 +8,7 @@
 //! driver translates time. A kick says "trusted until T" in node time; the controller counts its own ticks. Every
 //! answer carries the tick at which it was made, and node time is taken *after* it came in, so the translated
 //! deadline is early by the answer's way, never late; it is rounded down and shortened by
-//! [`DRIFT_PER_MILLE`] for two clocks that disagree.
+//! an allowance for two clocks that disagree.
 //!
 //! What if the agent dies here? An order is one frame, executed whole or not at all. The dead-man runs out at the
 //! last deadline and the controller takes the segments to their expiry state. A new agent reads the session and
@@ -18,25 +18,23 @@ use core::time::Duration;
 
 use fencepost_firmware::command::{Reply, Setting};
 use fencepost_firmware::wire::{self, Settings, Status};
-use fencepost_firmware::{
-    self as firmware, Command, Contact, Proof, Refusal, SegmentMask, TimerState,
-};
+use fencepost_firmware::{self as firmware, Command, Proof, Refusal, SegmentMask, TimerState};
 
 use super::controller::{
-    ArmProof, Armed, Controller, CutState, DeadManReading, Evidence, Fault, Identity, Latch, Moved,
-    Reading, RelayState, SegmentReading, SegmentSettings, Ticket,
+    ArmProof, Armed, Controller, CutState, Evidence, Fault, Identity, Latch, Moved, Reading,
+    RelayState, SegmentReading, SegmentSettings, Ticket,
 };
 use super::retrying::{Retrying, not_stale};
 use super::vendor::{self, CUT_COMMANDS_MAX, Segment, UNSEEN};
 use crate::node::Instant;
 
+mod translate;
 mod transport;
 
+use translate::{
+    ControllerTime, dead_man_of, refused, segment_masks, segment_of, state_of, to_firmware,
+};
 use transport::{Outcome, Transport};
-
-/// How much faster the host's clock may run than the controller's, in thousandths. Internal RC oscillators of small
-/// microcontrollers are good to 1 % over temperature; crystals are far better.
-const DRIFT_PER_MILLE: u64 = 10;
 
 /// The driver.
 pub(crate) struct Reference {
@@ -44,22 +42,6 @@ pub(crate) struct Reference {
     segments: Vec<Segment>,
     /// The latest tick that was read, and the node time when it was in; with the session it belongs to.
     time: Option<ControllerTime>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct ControllerTime {
-    session: u32,
-    tick: u64,
-    seen: Instant,
-}
-
-impl ControllerTime {
-    /// A tick that surely comes no later than `until`.
-    fn deadline(self, until: Instant) -> u64 {
-        let span_ms = u64::try_from(until.since(self.seen).as_millis()).unwrap_or(u64::MAX);
-        let drift_ms = span_ms.saturating_mul(DRIFT_PER_MILLE).div_ceil(1_000);
-        self.tick.saturating_add(span_ms.saturating_sub(drift_ms))
-    }
 }
 
 impl Reference {
@@ -455,50 +437,6 @@ impl Reference {
             }
         }
         Ok(())
-    }
-}
-
-fn refused(what: &str, refusal: Refusal) -> Fault {
-    Fault::Refused {
-        what: what.to_owned(),
-        reason: refusal.to_string(),
-    }
-}
-
-fn segment_of(index: usize) -> Option<firmware::Segment> {
-    firmware::Segment::new(u8::try_from(index).ok()?)
-}
-
-fn segment_masks() -> impl Iterator<Item = SegmentMask> {
-    (0..firmware::MAX_SEGMENTS)
-        .filter_map(segment_of)
-        .map(SegmentMask::only)
-}
-
-fn to_firmware(state: CutState) -> firmware::CutState {
-    match state {
-        CutState::Bypass => firmware::CutState::Bypass,
-        CutState::Disconnect => firmware::CutState::Disconnect,
-    }
-}
-
-fn state_of(contact: Contact) -> RelayState {
-    match contact {
-        Contact::Normal => RelayState::Normal,
-        Contact::Bypass => RelayState::Bypass,
-        Contact::Disconnect => RelayState::Disconnect,
-        Contact::Unknown => RelayState::Unknown,
-    }
-}
-
-fn dead_man_of(status: Status) -> DeadManReading {
-    match status.timer {
-        TimerState::Disarmed => DeadManReading::Disarmed,
-        TimerState::Expired => DeadManReading::Expired,
-        TimerState::Running => DeadManReading::Running {
-            period: Duration::from_millis(status.window_ms.into()),
-            remaining: Some(Duration::from_millis(status.remaining_ms.into())),
-        },
     }
 }
 

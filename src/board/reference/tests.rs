@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use embedded_hal::i2c::{ErrorKind, ErrorType, I2c, NoAcknowledgeSource, Operation};
 use fencepost_firmware::wire::ADDRESS;
-use fencepost_firmware::{Controller as Firmware, Entropy, I2cTarget, Inputs, Strapping};
+use fencepost_firmware::{Contact, Controller as Firmware, Entropy, I2cTarget, Inputs, Strapping};
 
 use super::*;
+use crate::board::DeadManReading;
 use crate::board::bus::{BusError, Clock, Pec, SmBus};
 use crate::board::plain_i2c::{Alone, PlainI2c};
 use crate::board::script::ScriptClock;
@@ -349,11 +350,14 @@ fn tickets_are_the_controllers_own() {
     let mut bench = bench(Adapter::Plain);
     bench.driver.arm(PERIOD).unwrap();
     let ticket = bench.driver.take_ticket().unwrap();
-    bench.driver.cut(1, CutState::Bypass).unwrap();
-    assert_eq!(
-        ticket,
-        Ticket(70),
-        "already cut: no order, so the ticket is still good"
+    assert_eq!(ticket, Ticket(70));
+    assert!(
+        !bench.driver.cut(1, CutState::Bypass).unwrap().commanded,
+        "it is cut already"
+    );
+    assert!(
+        bench.driver.close(0, ticket).is_err(),
+        "but no earlier decision counts"
     );
     bench.close(1).unwrap();
     let ticket = bench.driver.take_ticket().unwrap();
@@ -374,6 +378,14 @@ fn a_stuck_relay_is_never_reported_as_moved() {
     assert_eq!(
         fault.to_string(),
         "segment 0 should be Normal and reads Bypass"
+    );
+
+    // It comes loose after a cut: it must not end in `Normal`.
+    bench.driver.cut(0, CutState::Bypass).unwrap();
+    bench.part.0.lock().unwrap().stuck = false;
+    assert_eq!(
+        bench.driver.read().unwrap().segments[0].state,
+        RelayState::Bypass
     );
 }
 
