@@ -1,0 +1,5 @@
+//! Two controllers wired to each other: the counter-examples of the protocol, one by one, and random worlds.
+
+mod counterexamples;
+mod random;
+mod world;
