@@ -154,6 +154,10 @@ impl VirtualBoard {
         for chip in &mut self.chips {
             chip.power(now, power);
         }
+        // Lines the host holds reach a board that has power again.
+        for line in 0..self.lines.len() {
+            self.drive_line(now, line);
+        }
         self.collect();
     }
 
@@ -288,7 +292,7 @@ impl VirtualBoard {
         }
     }
 
-    fn drive_line(&mut self, now: Instant, line: usize) {
+    pub(super) fn drive_line(&mut self, now: Instant, line: usize) {
         if let Some(line) = self.lines.get(line)
             && let LineWire::ToChip { chip, pin } = line.wire
             && !line.busy
@@ -382,3 +386,7 @@ fn drive_of(active: bool) -> Drive {
         Drive::Inactive
     }
 }
+
+#[cfg(test)]
+#[path = "board_tests.rs"]
+mod tests;
