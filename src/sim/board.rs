@@ -126,6 +126,11 @@ impl VirtualBoard {
         self.chips.get(wire.chip)?.body().relays.get(wire.relay)
     }
 
+    /// The state machine of our own controller, for checkers; none on other boards, off, or hung.
+    pub fn firmware(&self) -> Option<&fencepost_firmware::Controller> {
+        self.chips.iter().find_map(|chip| chip.firmware())
+    }
+
     /// When something next happens on the board by itself.
     pub fn deadline(&self) -> Option<Instant> {
         let timers = self.chips.iter().filter_map(|chip| chip.deadline());

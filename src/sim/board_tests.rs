@@ -58,6 +58,7 @@ fn profile(controller: ControllerSpec, segments: usize) -> Board {
         fence: None,
         leds: Vec::new(),
         buttons: vec![button],
+        facts: Vec::new(),
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Options {
     pub timing: RelayTiming,
     /// Straps of the reference controller; by default those of a single appliance that fails to a wire.
     pub strapping: Option<Strapping>,
+    /// Pairs fitted to every Lanner module; by default as many as the profile names.
+    pub lanner_pairs: Option<u8>,
     /// When the board is powered up.
     pub powered_at: Instant,
 }
@@ -44,7 +46,7 @@ impl VirtualBoard {
                 board.wire_reference(profile, *address, options);
             }
             ControllerSpec::LannerGen3 { modules, pairs, .. } => {
-                board.wire_lanner(profile, modules, pairs, timing);
+                board.wire_lanner(profile, modules, pairs, &options);
             }
             ControllerSpec::CaswellGen2 {
                 settings_address,
@@ -101,7 +103,7 @@ impl VirtualBoard {
         profile: &Board,
         modules: &[LannerModule],
         pairs: &[LannerPair],
-        timing: RelayTiming,
+        options: &Options,
     ) {
         let on_expiry = match profile.dead_man.expiry {
             Expiry::Sticky => LannerExpiry::WritesMask,
@@ -112,9 +114,9 @@ impl VirtualBoard {
             let own = pairs.iter().filter(|pair| pair.module == index);
             let highest = own.map(|pair| pair.bit).max().unwrap_or(0);
             let chip = self.add_chip(Box::new(LannerMcu::new(LannerSpec {
-                pairs: highest.saturating_add(1),
+                pairs: options.lanner_pairs.unwrap_or(highest.saturating_add(1)),
                 on_expiry,
-                timing,
+                timing: options.timing,
                 ..LannerSpec::default()
             })));
             self.add_to_bus(&module.mux, module.address, chip);
@@ -284,4 +286,86 @@ fn cut_of(profile: &Board, segment: usize) -> RelayState {
 /// The one period of a dead-man that cannot be set.
 fn own_period(profile: &Board) -> Option<Duration> {
     profile.dead_man.periods.effective(Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use embedded_hal::i2c::Operation;
+
+    use super::*;
+    use crate::board::catalogue;
+    use crate::sim::port::HostPort;
+
+    /// Sets the muxes on the way and probes the part.
+    fn probe(board: &mut VirtualBoard, path: &[(u8, u8)], address: u8) {
+        let now = Instant::from_millis(1);
+        for (mux, channel) in path {
+            let select = &mut [Operation::Write(&[*channel])];
+            board.i2c(now, *mux, select).unwrap();
+        }
+        let probe = board.i2c(now, address, &mut [Operation::Write(&[])]);
+        assert_eq!(probe, Ok(()), "0x{address:02x} behind {path:02x?}");
+    }
+
+    fn probe_all(profile: &Board, board: &mut VirtualBoard) {
+        match &profile.controller {
+            ControllerSpec::Reference { address, .. }
+            | ControllerSpec::Riverbed { address, .. } => probe(board, &[], *address),
+            ControllerSpec::LannerGen3 { modules, .. } => {
+                for module in modules {
+                    probe(board, &module.mux, module.address);
+                }
+            }
+            ControllerSpec::CaswellGen2 {
+                settings_address,
+                chips,
+                ..
+            } => {
+                probe(board, &[], *settings_address);
+                chips
+                    .iter()
+                    .for_each(|chip| probe(board, &[], chip.address));
+            }
+            ControllerSpec::PulseTrain { line, .. } => {
+                assert!(board.line_names().contains(&line.name));
+            }
+            ControllerSpec::GpioMonostable { coils, .. } => {
+                assert!(board.line_names().contains(&coils[0].coil.name));
+            }
+            ControllerSpec::GpioLatching { coils, .. } => {
+                assert!(board.line_names().contains(&coils[0].set.name));
+            }
+        }
+    }
+
+    #[test]
+    fn every_shipped_board_comes_up_cut_with_every_part_in_its_place() {
+        let mut boards = 0;
+        for entry in catalogue::list(&[]) {
+            for profile in entry.profile.unwrap().boards {
+                let mut board = VirtualBoard::for_board(&profile, Options::default());
+                board.tick(Instant::from_millis(100));
+                assert_eq!(board.segments(), profile.segments.len(), "{}", profile.id);
+                for segment in 0..board.segments() {
+                    let state = board.segment_state(segment);
+                    assert_eq!(state, RelayState::Bypass, "{} {segment}", profile.id);
+                }
+                probe_all(&profile, &mut board);
+                boards += 1;
+            }
+        }
+        assert!(boards >= 7, "{boards} boards");
+    }
+
+    #[test]
+    fn pairs_that_are_not_fitted_have_no_relay() {
+        let profile = catalogue::load(&[], "lanner-gen3/sni40").unwrap();
+        let options = Options {
+            lanner_pairs: Some(2),
+            ..Options::default()
+        };
+        let board = VirtualBoard::for_board(&profile, options);
+        assert_eq!(board.segment_state(1), RelayState::Bypass);
+        assert_eq!(board.segment_state(2), RelayState::Unknown);
+    }
 }

@@ -6,6 +6,7 @@
 
 pub mod caswell;
 mod caswell_segment;
+pub mod chance;
 pub mod countdown;
 pub mod gpio;
 pub mod lanner;
@@ -149,6 +150,11 @@ pub trait Chip: Send {
     /// Whether the chip asserts one of its output pins.
     fn asserts(&self, _pin: usize) -> bool {
         false
+    }
+
+    /// The firmware's own state machine, where the chip runs ours.
+    fn firmware(&self) -> Option<&fencepost_firmware::Controller> {
+        None
     }
 
     /// Power comes or goes.

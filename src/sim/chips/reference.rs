@@ -15,6 +15,7 @@ use fencepost_firmware::{
     unpowered,
 };
 
+use super::chance::SplitMix;
 use super::{Body, Chip, Drive, Health, Power};
 use crate::board::RelayState;
 use crate::node::Instant;
@@ -69,7 +70,7 @@ impl ReferenceController {
             stepped_at: now,
             image: Some(strapping.factory_settings().to_image()),
             image_writes: 0,
-            entropy: SplitMix(seed),
+            entropy: SplitMix::new(seed),
             fence: Line::Idle,
             peer_acknowledge: Line::Idle,
             events_seen: 0,
@@ -77,11 +78,6 @@ impl ReferenceController {
         };
         chip.power(now, Power::On);
         chip
-    }
-
-    /// The firmware's state machine, for checkers; none while off or hung.
-    pub fn controller(&self) -> Option<&Controller> {
-        self.target.as_ref().map(I2cTarget::controller)
     }
 
     /// Damages the stored settings image, as a torn write would; seen at the next power-up.
@@ -164,7 +160,7 @@ impl ReferenceController {
 
     /// When firmware or a contact next does something, after the last step.
     fn next_step(&self) -> Option<Instant> {
-        let controller = self.controller()?;
+        let controller = self.firmware()?;
         let wakeup =
             (controller.next_wakeup()).map(|tick| self.powered_at + Duration::from_millis(tick));
         let relays = self.body.relays.iter().filter_map(Relay::deadline);
@@ -206,7 +202,7 @@ impl ReferenceController {
 
     /// Facts that only show as a difference across one transaction.
     fn note_orders(&mut self, now: Instant, before: Seen, register: Option<u8>) {
-        let Some(after) = self.controller().map(Seen::of) else {
+        let Some(after) = self.firmware().map(Seen::of) else {
             return;
         };
         if let (Some(old), Some(new)) = (before.deadline, after.deadline)
@@ -292,8 +288,12 @@ impl Chip for ReferenceController {
         self.step(now);
     }
 
+    fn firmware(&self) -> Option<&Controller> {
+        self.target.as_ref().map(I2cTarget::controller)
+    }
+
     fn asserts(&self, pin: usize) -> bool {
-        let outputs = match self.controller() {
+        let outputs = match self.firmware() {
             Some(controller) => controller.outputs(),
             None => unpowered(&self.strapping, &self.sample()),
         };
@@ -380,20 +380,6 @@ fn to_fact(kind: EventKind, window_ms: u32) -> Option<BoardFact> {
         EventKind::Disarmed => Some(BoardFact::DeadManDisarmed { timer }),
         EventKind::Expired => Some(BoardFact::DeadManExpired { timer }),
         _ => None,
-    }
-}
-
-/// SplitMix64: good enough to never repeat a generation within a run, and the same for the same seed.
-#[derive(Debug, Clone, Copy)]
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn draw(&mut self) -> u32 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(u32::MAX)
     }
 }
 

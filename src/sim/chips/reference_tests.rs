@@ -30,7 +30,7 @@ fn order(chip: &mut ReferenceController, at: u64, command: Command) {
 /// Arms with a window of `window_ms` from `at` and closes both segments.
 fn close(chip: &mut ReferenceController, at: u64, window_ms: u32) {
     chip.tick(ms(at));
-    let controller = chip.controller().unwrap();
+    let controller = chip.firmware().unwrap();
     let session = controller.session();
     let deadline = controller.now() + u64::from(window_ms);
     let arm = Command::Arm {
@@ -120,7 +120,7 @@ fn identity_reads_as_a_block_with_a_right_check_byte() {
 #[test]
 fn without_power_it_falls_and_a_new_life_has_a_new_generation() {
     let mut chip = chip();
-    let first = chip.controller().unwrap().generation();
+    let first = chip.firmware().unwrap().generation();
     close(&mut chip, 1_500, 10_000);
     assert_eq!(contacts(&mut chip, 1_600), Normal);
     chip.power(ms(1_600), Power::Off);
@@ -128,7 +128,7 @@ fn without_power_it_falls_and_a_new_life_has_a_new_generation() {
     assert!(chip.write(ms(1_700), ADDRESS, &[]).is_err());
     chip.power(ms(2_000), Power::On);
     assert_eq!(contacts(&mut chip, 2_100), Bypass);
-    assert_ne!(chip.controller().unwrap().generation(), first);
+    assert_ne!(chip.firmware().unwrap().generation(), first);
 }
 
 #[test]
@@ -170,5 +170,5 @@ fn torn_settings_come_up_as_factory_settings() {
     chip.tear_settings();
     chip.power(ms(2_000), Power::On);
     assert_eq!(contacts(&mut chip, 2_100), Bypass);
-    assert_eq!(chip.controller().unwrap().settings().writes(), 0);
+    assert_eq!(chip.firmware().unwrap().settings().writes(), 0);
 }
