@@ -10,4 +10,5 @@ pub mod control;
 pub mod control_client;
 pub mod io;
 pub mod node;
+pub mod replay;
 pub mod sim;
