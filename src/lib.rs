@@ -8,6 +8,7 @@ pub mod agent;
 pub mod board;
 pub mod control;
 pub mod control_client;
+pub mod diagnose;
 pub mod io;
 pub mod node;
 pub mod replay;
