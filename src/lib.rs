@@ -5,6 +5,8 @@
 //! runs under simulated time. ARCHITECTURE.md draws how they meet.
 
 pub mod board;
+pub mod config;
 pub mod diagnose;
 pub mod node;
+pub mod plan;
 pub mod sim;
