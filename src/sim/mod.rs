@@ -10,6 +10,7 @@ pub mod journal;
 pub mod lines;
 pub mod port;
 pub mod relay;
+pub mod remote;
 pub mod wiring;
 
 pub use board::FenceSignals;
