@@ -12,4 +12,5 @@ pub mod guest_agent;
 mod message;
 pub mod qemu;
 pub mod qmp;
+pub mod socket;
 pub mod vhost;

@@ -30,8 +30,23 @@ pub enum Shape {
     /// Any.
     #[default]
     Plain,
-    /// Only what SMBus knows: one message, or a write of one byte followed by a read; at most a block long.
+    /// Only what SMBus knows: one message, or a command followed by a read; at most a block long.
     SmbusOnly,
+}
+
+impl Shape {
+    /// Whether the adapter can do a transaction of these messages: whether each is a read, and its length in bytes.
+    pub fn accepts(self, messages: &[(bool, usize)]) -> bool {
+        let short = messages.iter().all(|(_, length)| *length <= SMBUS_LONGEST);
+        let known = match messages {
+            [_] => true,
+            [(false, 1), (true, _)] => true,
+            // Process call: a command and a word, then the answering word.
+            [(false, 3), (true, 2 | 3)] => true,
+            _ => false,
+        };
+        self == Self::Plain || (short && known)
+    }
 }
 
 /// The device.
@@ -70,15 +85,9 @@ impl I2c {
     }
 
     fn accepts(&self, messages: &[Message]) -> bool {
-        let short = messages
-            .iter()
-            .all(|message| message.bytes.len() <= SMBUS_LONGEST);
-        let shape = match messages {
-            [_] => true,
-            [command, answer] => !command.read && command.bytes.len() == 1 && answer.read,
-            _ => false,
-        };
-        self.shape == Shape::Plain || (short && shape)
+        let shapes: Vec<_> =
+            messages.iter().map(|message| (message.read, message.bytes.len())).collect();
+        self.shape.accepts(&shapes)
     }
 
     fn on_bus(&self, messages: &mut [Message]) -> u8 {
