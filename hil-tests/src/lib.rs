@@ -14,3 +14,4 @@ pub mod qemu;
 pub mod qmp;
 pub mod socket;
 pub mod vhost;
+pub mod wire;
