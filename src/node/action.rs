@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::event::PersistentState;
 use super::record::Record;
 use super::time::Instant;
-use crate::board::controller::{CutState, SegmentSettings, Ticket};
+use crate::board::controller::{CutState, RelayState, SegmentSettings, Ticket};
 
 /// Something to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,12 @@ pub enum Action {
         sequence: u64,
         /// All of it.
         state: PersistentState,
+    },
+    /// Note where segments are left, for a successor in this same boot (a file that a reboot clears). Sent
+    /// before a close, so that a death right after it is adopted. Not answered.
+    RememberLeft {
+        /// By segment name.
+        left: std::collections::BTreeMap<String, RelayState>,
     },
     /// Append to the event record. Not answered; a failure is the adapter's to report.
     Record(Record),

@@ -16,6 +16,9 @@ pub enum Event {
     Started {
         /// Saved state, or why there is none.
         saved: Saved,
+        /// Where a predecessor in this same boot left its segments, by name: what a controller without
+        /// read-back cannot tell. Empty after a reboot.
+        left: std::collections::BTreeMap<String, RelayState>,
     },
     /// Answer to [`super::Action::Open`].
     ControllerOpened {
@@ -102,6 +105,11 @@ pub enum Event {
         /// Which save.
         sequence: u64,
         /// Durable, or why not.
+        outcome: Result<(), String>,
+    },
+    /// Writing the event history began to fail, or works again. Sent on change only.
+    HistoryWritten {
+        /// Durable again, or why not.
         outcome: Result<(), String>,
     },
     /// The watchdog device was opened, or could not be.

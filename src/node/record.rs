@@ -115,6 +115,11 @@ pub enum Fact {
     },
     /// It answers again.
     ControllerBack,
+    /// The stored settings could not be brought to the configured values; `Normal` waits for them.
+    SettingsFailed {
+        /// The fault's sentence.
+        fault: String,
+    },
     /// A check crossed into failing.
     CheckFailed {
         /// Check name.
@@ -204,6 +209,14 @@ pub enum Cause {
     CheckFailed(String),
     /// A failover check has not reported yet, or no longer does.
     CheckSilent(String),
+    /// All checks are green; the dwell is not over.
+    Dwelling,
+    /// It was in `Normal` when this agent started and stays there until something speaks against it.
+    Adopted,
+    /// The fence latch is set.
+    Latched,
+    /// The controller cannot be reached.
+    ControllerLost,
     /// An operator's order.
     Operator(String),
     /// Maintenance.
@@ -214,10 +227,29 @@ pub enum Cause {
     Stopping,
     /// The dead-man is not armed, not verified, or had fired.
     DeadMan,
-    /// It was found somewhere else than it should be.
-    FoundMoved,
     /// Nobody proved this board's wiring.
     Uncommissioned,
     /// The limit of closes.
     CloseLimit,
+}
+
+impl core::fmt::Display for Cause {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::PathProven => f.write_str("path proven"),
+            Self::Dwelling => f.write_str("all checks green, waiting for the dwell to end"),
+            Self::Adopted => f.write_str("found in Normal and left there"),
+            Self::Latched => f.write_str("the fence latch is set"),
+            Self::ControllerLost => f.write_str("the controller is not reached and settled yet"),
+            Self::Operator(by) => write!(f, "ordered by {by}"),
+            Self::CheckFailed(check) => write!(f, "check {check} fails"),
+            Self::CheckSilent(check) => write!(f, "check {check} has not reported"),
+            Self::Maintenance => f.write_str("maintenance"),
+            Self::Disarmed => f.write_str("disarmed"),
+            Self::Stopping => f.write_str("ordered stop"),
+            Self::DeadMan => f.write_str("the dead-man is not armed and verified"),
+            Self::Uncommissioned => f.write_str("not commissioned"),
+            Self::CloseLimit => f.write_str("limit of closes per hour reached"),
+        }
+    }
 }

@@ -1,0 +1,230 @@
+//! The way to the controller: opened, read, lost, found again.
+//!
+//! Losing the controller moves no relay by itself. The kicks cannot arrive either, so its dead-man does what
+//! it is there for; this module only says so, and keeps asking.
+
+use core::time::Duration;
+
+use super::action::Action;
+use super::outbox::Outbox;
+use super::record::{Fact, Level};
+use super::time::Instant;
+use crate::board::controller::{Fault, Identity, SegmentSettings};
+
+/// First pause before asking a silent controller again; doubles up to the longest.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+/// Longest pause: a repaired bus is noticed within this.
+const RETRY_LONGEST: Duration = Duration::from_secs(2);
+
+/// After this many faults in a row the way itself is suspected (an adapter that went and came back) and
+/// opened anew. Opening moves no relay.
+const REOPEN_EVERY: u32 = 8;
+
+/// The way to the controller.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) identity: Option<Identity>,
+    pub(super) fault: Option<String>,
+    phase: Phase,
+    read_every: Duration,
+    reading_since: Option<Instant>,
+    pub(super) read_at: Option<Instant>,
+    next_read: Instant,
+    faults: u32,
+    retry_at: Instant,
+    generation: Option<u32>,
+    configured: Setting,
+    configure_at: Instant,
+    settings_told: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Closed,
+    Opening(Instant),
+    Open,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Setting {
+    Due,
+    Sent,
+    Done,
+}
+
+impl Link {
+    pub(super) fn new(read_every: Duration, now: Instant) -> Self {
+        Self {
+            identity: None,
+            fault: None,
+            phase: Phase::Closed,
+            read_every,
+            reading_since: None,
+            read_at: None,
+            next_read: now,
+            faults: 0,
+            retry_at: now,
+            generation: None,
+            configured: Setting::Due,
+            configure_at: now,
+            settings_told: false,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// The hardware was seen and has not been lost since.
+    pub(super) fn is_good(&self) -> bool {
+        self.is_open() && self.fault.is_none() && self.read_at.is_some()
+    }
+
+    pub(super) fn configured(&self) -> bool {
+        self.configured == Setting::Done
+    }
+
+    /// Since when the longest unanswered job has been waiting.
+    pub(super) fn waiting_since(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Opening(since) => Some(since),
+            Phase::Closed | Phase::Open => self.reading_since,
+        }
+    }
+
+    pub(super) fn step_open(&mut self, now: Instant, out: &mut Outbox) {
+        if self.phase == Phase::Closed && now >= self.retry_at {
+            self.phase = Phase::Opening(now);
+            out.push(Action::Open);
+        }
+    }
+
+    pub(super) fn opened(
+        &mut self,
+        now: Instant,
+        outcome: Result<Identity, Fault>,
+        out: &mut Outbox,
+    ) {
+        match outcome {
+            Ok(identity) => {
+                self.phase = Phase::Open;
+                self.identity = Some(identity);
+                self.next_read = now;
+            }
+            Err(fault) => {
+                self.phase = Phase::Closed;
+                self.lost(now, &fault, out);
+            }
+        }
+    }
+
+    pub(super) fn step_read(&mut self, now: Instant, out: &mut Outbox) {
+        if self.is_open() && self.reading_since.is_none() && now >= self.next_read {
+            self.reading_since = Some(now);
+            out.push(Action::Read);
+        }
+    }
+
+    /// What was read no longer counts; look again at once.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        self.read_at = None;
+        self.read_soon(now);
+    }
+
+    /// Look again at once.
+    pub(super) fn read_soon(&mut self, now: Instant) {
+        self.next_read = self.next_read.min(now);
+    }
+
+    pub(super) fn read_failed(&mut self, now: Instant, fault: &Fault, out: &mut Outbox) {
+        self.reading_since = None;
+        self.lost(now, fault, out);
+        self.next_read = self.retry_at;
+    }
+
+    /// A good reading. Returns whether the controller restarted or its latch moved since the last one.
+    pub(super) fn read(&mut self, now: Instant, generation: u32, out: &mut Outbox) -> bool {
+        self.reading_since = None;
+        self.read_at = Some(now);
+        self.next_read = now + self.read_every;
+        self.faults = 0;
+        if self.fault.take().is_some() {
+            out.record(now, Level::Info, Fact::ControllerBack);
+        }
+        let changed = self.generation.is_some_and(|known| known != generation);
+        self.generation = Some(generation);
+        if changed {
+            self.configured = Setting::Due;
+        }
+        changed
+    }
+
+    pub(super) fn step_configure(
+        &mut self,
+        now: Instant,
+        settings: impl FnOnce() -> Vec<SegmentSettings>,
+        out: &mut Outbox,
+    ) {
+        if self.configured == Setting::Due && now >= self.configure_at {
+            self.configured = Setting::Sent;
+            out.push(Action::Configure {
+                settings: settings(),
+            });
+        }
+    }
+
+    pub(super) fn configure_done(
+        &mut self,
+        now: Instant,
+        outcome: Result<(), Fault>,
+        out: &mut Outbox,
+    ) {
+        match outcome {
+            Ok(()) => {
+                self.configured = Setting::Done;
+                self.settings_told = false;
+            }
+            Err(fault) => {
+                self.configured = Setting::Due;
+                self.configure_at = now + RETRY_LONGEST;
+                if !self.settings_told {
+                    self.settings_told = true;
+                    let fact = Fact::SettingsFailed {
+                        fault: fault.to_string(),
+                    };
+                    out.record(now, Level::Alarm, fact);
+                }
+            }
+        }
+    }
+
+    /// The controller did not answer, or answered nonsense.
+    pub(super) fn lost(&mut self, now: Instant, fault: &Fault, out: &mut Outbox) {
+        let pause = RETRY_FIRST * 2u32.saturating_pow(self.faults.min(8));
+        self.retry_at = now + pause.min(RETRY_LONGEST);
+        self.faults = self.faults.saturating_add(1);
+        if self.faults.is_multiple_of(REOPEN_EVERY) && self.phase == Phase::Open {
+            self.phase = Phase::Closed;
+        }
+        let text = fault.to_string();
+        if self.fault.is_none() {
+            out.record(
+                now,
+                Level::Alarm,
+                Fact::ControllerLost {
+                    fault: text.clone(),
+                },
+            );
+        }
+        self.fault = Some(text);
+    }
+
+    pub(super) fn next(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Closed => Some(self.retry_at),
+            Phase::Opening(_) => None,
+            Phase::Open if self.reading_since.is_some() => None,
+            Phase::Open => Some(self.next_read),
+        }
+    }
+}

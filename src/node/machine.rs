@@ -1,0 +1,560 @@
+//! The node: one event in, actions out. This file routes and keeps the order; each concern decides in its own.
+//!
+//! Every turn ends in the same walk from the hardware inwards ([`Node::steer`]): open, read, cut what must be
+//! cut, arm, settle the stored settings, close what may be closed, kick if trusted, feed the watchdog. There
+//! is no second path on which a relay could move or a keepalive be sent.
+//!
+//! What if this very process dies here? Every action is absolute; the successor reads the hardware, adopts
+//! what it finds and walks the same way. A death between two actions costs at most one dead-man period.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use super::action::{Action, Service};
+use super::dead_man::{DeadMan, Finding};
+use super::event::{Actor, Command, Event, Saved, Stop};
+use super::health::Health;
+use super::link::Link;
+use super::orders::{Applied, Orders};
+use super::outbox::Outbox;
+use super::policy::{Arming, Commissioning, Policy, ReadBackPolicy};
+use super::record::{Fact, Level};
+use super::segment::Segment;
+use super::time::Instant;
+use super::timer::{Earliest, Timer};
+use super::watchdog::Watchdog;
+use crate::board::controller::{Fault, Latch, Reading, RelayState};
+
+/// Later than this after our own deadline, we slept: an ordinary late turn is far shorter, an ordinary pause
+/// (a stopped virtual machine, a suspended host) far longer.
+const SLEPT_MIN: Duration = Duration::from_millis(300);
+/// An ordered stop waits this long for relays to be seen cut, then ends all the same: the dead-man stays armed.
+const STOP_WAITS: Duration = Duration::from_secs(5);
+/// Jobs under way are awaited this long before a successor takes over: a coil pulse must not be cut short.
+const HANDOVER_WAITS: Duration = Duration::from_millis(500);
+
+/// The node.
+#[derive(Debug)]
+pub struct Node {
+    pub(super) policy: Policy,
+    pub(super) out: Outbox,
+    pub(super) health: Health,
+    pub(super) link: Link,
+    pub(super) dead_man: DeadMan,
+    pub(super) watchdog: Watchdog,
+    pub(super) orders: Orders,
+    pub(super) segments: Vec<Segment>,
+    pub(super) latch: Latch,
+    pub(super) stop: Option<(Stop, Instant)>,
+    started: bool,
+    ready_told: bool,
+    exiting: bool,
+    /// When the last turn was.
+    turned_at: Instant,
+}
+
+impl Node {
+    /// A node that has seen nothing yet. The first event must be [`Event::Started`].
+    pub fn new(policy: Policy, now: Instant) -> Self {
+        let segments = policy.segments.iter().cloned().enumerate();
+        Self {
+            out: Outbox::default(),
+            health: Health::new(&policy.checks, now),
+            link: Link::new(policy.read_every, now),
+            dead_man: DeadMan::new(policy.dead_man, now),
+            watchdog: Watchdog::new(policy.watchdog, now),
+            orders: Orders::default(),
+            segments: segments
+                .map(|(index, policy)| Segment::new(policy, index, now))
+                .collect(),
+            latch: Latch::Absent,
+            stop: None,
+            started: false,
+            ready_told: false,
+            exiting: false,
+            turned_at: now,
+            policy,
+        }
+    }
+
+    /// Something happened.
+    pub fn handle(&mut self, now: Instant, event: Event) {
+        self.wake(now);
+        self.route(now, event);
+        self.steer(now);
+    }
+
+    /// The deadline given by [`Node::poll_timeout`] has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.wake(now);
+        self.steer(now);
+    }
+
+    /// When to call [`Node::handle_timeout`] at the latest, and why.
+    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        if !self.started || self.exiting {
+            return None;
+        }
+        let now = self.turned_at;
+        let mut earliest = Earliest::default();
+        earliest.offer_some(self.stop.map(|(_, until)| until), Timer::Stop);
+        if matches!(self.stop, Some((Stop::Handover, _))) {
+            return earliest.get();
+        }
+        earliest.offer_some(self.health.next_silence(), Timer::CheckSilent);
+        earliest.offer_some(
+            self.link.next(),
+            if self.link.is_open() {
+                Timer::Read
+            } else {
+                Timer::Retry
+            },
+        );
+        earliest.offer_some(self.dead_man.lapses_at(), Timer::Lapse);
+        if self.kick_objection(now).is_none() {
+            earliest.offer_some(self.dead_man.next_kick(), Timer::Kick);
+        }
+        if self.may_arm() {
+            earliest.offer_some(self.dead_man.next_try(), Timer::Retry);
+        }
+        if self.armed_mode() {
+            earliest.offer_some(self.watchdog.next(), Timer::Watchdog);
+        }
+        earliest.offer(self.watchdog.next_alive(), Timer::Alive);
+        for segment in &self.segments {
+            earliest.offer_some(segment.next_try(now), Timer::Move);
+            earliest.offer_some(
+                self.dwell_end(segment).filter(|end| *end > now),
+                Timer::Dwell,
+            );
+            if segment.limited {
+                let oldest = segment
+                    .closes
+                    .front()
+                    .map(|at| *at + super::segment::CLOSES_SPAN);
+                earliest.offer_some(oldest, Timer::CloseLimit);
+            }
+        }
+        earliest.get()
+    }
+
+    /// The next thing to do; call until `None` after every `handle` and `handle_timeout`.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.out.pop()
+    }
+
+    /// Told or found at wake-up: was this turn later than we asked for?
+    fn wake(&mut self, now: Instant) {
+        if let Some((due, _)) = self.poll_timeout() {
+            let slept = now.since(due.max(self.turned_at));
+            if slept >= SLEPT_MIN {
+                self.health.forgive(slept);
+            }
+        }
+        self.turned_at = now;
+        if self.dead_man.lapse(now) {
+            self.lapsed(now);
+        }
+        self.health.expire(now, &mut self.out);
+        for segment in &mut self.segments {
+            segment.forget_old_closes(now);
+        }
+    }
+
+    /// Our right ran out before we renewed it. The hardware may have cut: believe nothing until it is read;
+    /// where it cannot be read, take it as cut.
+    fn lapsed(&mut self, now: Instant) {
+        self.link.doubt(now);
+        for segment in &mut self.segments {
+            segment.unread();
+            if segment.policy.read_back == ReadBackPolicy::Impossible {
+                segment.left = None;
+                segment.reaffirm = false;
+                segment.prove_again(now);
+            }
+        }
+    }
+
+    fn route(&mut self, now: Instant, event: Event) {
+        let out = &mut self.out;
+        match event {
+            Event::Started { saved, left } => self.start(now, saved, &left),
+            Event::ControllerOpened { outcome } => {
+                if let Err(fault) = &outcome {
+                    self.faulted(now, fault, Lost::Said);
+                    self.tell_ready();
+                }
+                self.link.opened(now, outcome, &mut self.out);
+            }
+            Event::ControllerRead { outcome } => self.read(now, outcome),
+            Event::Configured { outcome } => self.link.configure_done(now, outcome, out),
+            Event::DeadManArmed { outcome } => {
+                self.dead_man.armed(now, outcome, out);
+                self.link.read_soon(now);
+            }
+            Event::Kicked { outcome } => self.kicked(now, &outcome),
+            Event::DeadManDisarmed { outcome } => {
+                if outcome.is_ok() {
+                    self.dead_man.disarmed();
+                }
+            }
+            Event::TicketTaken { segment, outcome } => {
+                let left = self.left_with_normal(segment);
+                if let Some(segment) = self.segments.get_mut(segment) {
+                    segment.ticket_taken(now, outcome, left, &mut self.out);
+                }
+            }
+            Event::SegmentClosed { segment, outcome } => {
+                if let Some(segment) = self.segments.get_mut(segment) {
+                    segment.closed(now, outcome, out);
+                }
+                self.link.read_soon(now);
+            }
+            Event::SegmentCut {
+                segment,
+                state,
+                outcome,
+            } => {
+                if let Some(segment) = self.segments.get_mut(segment) {
+                    segment.cut(now, state, outcome, out);
+                }
+                self.out.push(Action::RememberLeft { left: self.left() });
+                self.link.read_soon(now);
+            }
+            Event::CheckReported {
+                check,
+                verdict,
+                output,
+            } => {
+                self.health.reported(now, check, verdict, output, out);
+            }
+            Event::OperatorRequested {
+                request,
+                actor,
+                command,
+            } => {
+                self.requested(now, request, actor, command);
+            }
+            Event::RequestRefused {
+                actor,
+                asked,
+                reason,
+            } => {
+                out.record(
+                    now,
+                    Level::Alarm,
+                    Fact::Refused {
+                        by: actor.name,
+                        asked,
+                        reason,
+                    },
+                );
+            }
+            Event::Persisted { sequence, outcome } => {
+                if let Some(applied) = self.orders.persisted(now, sequence, outcome, out) {
+                    self.applied(&applied);
+                }
+            }
+            Event::HistoryWritten { outcome } => self.orders.history(now, outcome, out),
+            Event::WatchdogOpened { outcome } => self.watchdog.opened(now, outcome, out),
+            Event::KeepaliveSent { outcome } => self.watchdog.kept(now, outcome, out),
+            Event::StopRequested { stop } => self.stop_requested(now, stop),
+        }
+    }
+
+    fn start(&mut self, now: Instant, saved: Saved, left: &BTreeMap<String, RelayState>) {
+        self.started = true;
+        let ledger = match saved {
+            Saved::Nothing => "nothing saved: first start on this machine".to_owned(),
+            Saved::State(state) => {
+                self.orders.restore(state);
+                "restored".to_owned()
+            }
+            Saved::Unreadable(why) => {
+                let fact = Fact::LedgerFailed { error: why.clone() };
+                self.out.record(now, Level::Alarm, fact);
+                format!("unreadable: {why}")
+            }
+        };
+        self.out.record(now, Level::Info, Fact::Started { ledger });
+        if self.policy.commissioning == Commissioning::Missing {
+            self.out.record(now, Level::Alarm, Fact::Uncommissioned);
+        }
+        for segment in &mut self.segments {
+            let unreadable = segment.policy.read_back == ReadBackPolicy::Impossible;
+            let predecessors = left.get(&segment.policy.name).copied();
+            if unreadable && predecessors == Some(RelayState::Normal) {
+                segment.left = predecessors;
+                segment.reaffirm = true;
+            }
+        }
+    }
+
+    fn read(&mut self, now: Instant, outcome: Result<Reading, Fault>) {
+        let reading = match outcome {
+            Ok(reading) => reading,
+            Err(fault) => {
+                self.faulted(now, &fault, Lost::Said);
+                self.link.read_failed(now, &fault, &mut self.out);
+                return self.tell_ready();
+            }
+        };
+        if self.link.read(now, reading.generation, &mut self.out) {
+            self.dead_man.verify_again();
+        }
+        self.latch = reading.latch;
+        let finding = self.dead_man.read(now, reading.dead_man, &mut self.out);
+        for (segment, read) in self.segments.iter_mut().zip(&reading.segments) {
+            segment.read(now, *read, &mut self.out);
+            if finding == Finding::Expired && !segment.must_prove {
+                segment.prove_again(now);
+            }
+        }
+        self.tell_ready();
+    }
+
+    fn kicked(&mut self, now: Instant, outcome: &Result<(), Fault>) {
+        self.dead_man.kicked(now, outcome);
+        if let Err(fault) = outcome {
+            self.faulted(now, fault, Lost::Unsaid);
+            self.link.read_soon(now);
+        }
+    }
+
+    /// A verb failed. If the bus or the part is to blame, no earlier reading may be shown as the present.
+    fn faulted(&mut self, now: Instant, fault: &Fault, lost: Lost) {
+        if !matches!(fault, Fault::Bus(_) | Fault::Integrity { .. }) {
+            return;
+        }
+        if lost == Lost::Unsaid {
+            self.link.lost(now, fault, &mut self.out);
+        }
+        for segment in &mut self.segments {
+            segment.unread();
+        }
+    }
+
+    fn requested(&mut self, now: Instant, request: u64, actor: Actor, command: Command) {
+        if let Some(answer) = self.refusal(&command) {
+            let asked = format!("{command:?}");
+            let fact = Fact::Refused {
+                by: actor.name,
+                asked,
+                reason: answer.clone(),
+            };
+            self.out.record(now, Level::Warning, fact);
+            return self.out.push(Action::Reply {
+                request,
+                answer: Err(answer),
+            });
+        }
+        if command == Command::Acknowledge {
+            let alarms = self.out.acknowledge();
+            self.out.record(
+                now,
+                Level::Info,
+                Fact::Acknowledged {
+                    by: actor.name,
+                    alarms,
+                },
+            );
+            let answer = Ok(format!("{alarms} alarms acknowledged"));
+            return self.out.push(Action::Reply { request, answer });
+        }
+        self.orders
+            .requested(request, actor, command, &mut self.out);
+    }
+
+    /// Why an order cannot be taken, in a sentence.
+    fn refusal(&self, command: &Command) -> Option<String> {
+        if self.stop.is_some() {
+            return Some("the agent is stopping".to_owned());
+        }
+        let Command::Bypass { segment, state } = command else {
+            return None;
+        };
+        let names = || {
+            let names: Vec<_> = self
+                .segments
+                .iter()
+                .map(|s| s.policy.name.as_str())
+                .collect();
+            names.join(", ")
+        };
+        let known = self
+            .segments
+            .iter()
+            .any(|known| known.policy.name == *segment);
+        if !known {
+            return Some(format!("no segment {segment:?}; there are: {}", names()));
+        }
+        let missing = self.policy.commissioning == Commissioning::Missing;
+        match state {
+            Some(RelayState::Normal) if missing => Some(format!(
+                "segment {segment} stays cut: this board is not commissioned; run `fencepost board commission`"
+            )),
+            Some(RelayState::Unknown) => Some("Unknown is not a state to order".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn applied(&mut self, applied: &Applied) {
+        let concerned = |name: &str| match applied {
+            Applied::Forced(segment) => segment == name,
+            Applied::All => true,
+        };
+        // A forced state may have deafened the dead-man on some hardware: arm and verify it again.
+        if self
+            .segments
+            .iter()
+            .any(|segment| concerned(&segment.policy.name))
+        {
+            self.dead_man.verify_again();
+        }
+    }
+
+    fn stop_requested(&mut self, now: Instant, stop: Stop) {
+        if self.stop.is_some() {
+            return;
+        }
+        let (how, waits) = match stop {
+            Stop::Ordered => ("ordered: segments go to their fail state", STOP_WAITS),
+            Stop::Handover => ("handover: nothing moves", HANDOVER_WAITS),
+        };
+        self.stop = Some((stop, now + waits));
+        self.out.record(
+            now,
+            Level::Info,
+            Fact::Stopping {
+                how: how.to_owned(),
+            },
+        );
+        self.out.push(Action::Tell(Service::Stopping));
+        if stop == Stop::Handover {
+            self.dead_man.kick_for_successor(now, &mut self.out);
+        }
+    }
+
+    fn tell_ready(&mut self) {
+        if !self.ready_told {
+            self.ready_told = true;
+            self.out.push(Action::Tell(Service::Ready));
+        }
+    }
+
+    /// From the hardware inwards: what is due is done, in this order.
+    fn steer(&mut self, now: Instant) {
+        if !self.started || self.exiting {
+            return;
+        }
+        if matches!(self.stop, Some((Stop::Handover, _))) {
+            return self.steer_handover(now);
+        }
+        self.link.step_open(now, &mut self.out);
+        for index in 0..self.segments.len() {
+            let (wanted, cause) = self.want(now, index);
+            self.segments[index].want(now, wanted, cause);
+        }
+        if self.link.is_open() && self.link.read_at.is_some() {
+            for segment in &mut self.segments {
+                if segment.wanted.0 != RelayState::Normal {
+                    segment.step(now, &mut self.out);
+                }
+            }
+            if self.may_arm() {
+                self.dead_man.step_arm(now, &mut self.out);
+                let settings = || self.policy.segments.iter().map(|s| s.settings).collect();
+                self.link.step_configure(now, settings, &mut self.out);
+            }
+            for segment in &mut self.segments {
+                if segment.wanted.0 == RelayState::Normal {
+                    segment.step(now, &mut self.out);
+                }
+            }
+        }
+        let trusted = self.kick_objection(now).is_none();
+        self.dead_man.step_kick(now, trusted, &mut self.out);
+        self.link.step_read(now, &mut self.out);
+        self.steer_watchdog(now);
+        self.steer_stop(now);
+    }
+
+    fn steer_watchdog(&mut self, now: Instant) {
+        let objection = self.keepalive_objection(now);
+        self.watchdog.step_feed(now, objection, &mut self.out);
+        if self.armed_mode() {
+            self.watchdog.step_open(now, &mut self.out);
+        } else if self.segments.iter().all(Segment::settled) && self.orders.disarmed().is_some() {
+            if self.watchdog.runs() {
+                self.watchdog.release(now, &mut self.out);
+            }
+            if self.dead_man.status().verified && self.policy.dead_man.arming == Arming::Required {
+                self.dead_man.disarmed();
+                self.out.push(Action::Disarm);
+            }
+        }
+    }
+
+    /// Ordered stop: once everything is seen cut, or has been waited for long enough, end.
+    fn steer_stop(&mut self, now: Instant) {
+        let Some((Stop::Ordered, until)) = self.stop else {
+            return;
+        };
+        let cut = self.segments.iter().all(Segment::settled);
+        if !cut && now < until {
+            return;
+        }
+        if cut {
+            if self.policy.dead_man.arming == Arming::Required && self.link.is_open() {
+                self.out.push(Action::Disarm);
+            }
+            self.watchdog.release(now, &mut self.out);
+        }
+        self.exit();
+    }
+
+    fn steer_handover(&mut self, now: Instant) {
+        let until = self.stop.map_or(now, |(_, until)| until);
+        let busy = self.dead_man.kicking() || self.segments.iter().any(Segment::busy);
+        if !busy || now >= until {
+            self.exit();
+        }
+    }
+
+    fn exit(&mut self) {
+        self.exiting = true;
+        self.out.push(Action::Exit);
+    }
+
+    pub(super) fn armed_mode(&self) -> bool {
+        self.orders.disarmed().is_none()
+    }
+
+    /// Not while a relay that should be cut is not: a dead-man that would not be kicked would only fire again.
+    fn may_arm(&self) -> bool {
+        self.link.is_good()
+            && self.armed_mode()
+            && self.stop.is_none()
+            && !self.segments.iter().any(Segment::cut_overdue)
+    }
+
+    fn left(&self) -> BTreeMap<String, RelayState> {
+        let left = |segment: &Segment| Some((segment.policy.name.clone(), segment.left?));
+        self.segments.iter().filter_map(left).collect()
+    }
+
+    fn left_with_normal(&self, segment: usize) -> BTreeMap<String, RelayState> {
+        let mut left = self.left();
+        if let Some(segment) = self.segments.get(segment) {
+            left.insert(segment.policy.name.clone(), RelayState::Normal);
+        }
+        left
+    }
+}
+
+/// Whether the loss of the controller is recorded by the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    Said,
+    Unsaid,
+}

@@ -1,0 +1,254 @@
+//! The node by itself: events in, actions out, time as an argument.
+
+mod bench;
+
+use bench::{Bench, ms};
+use fencepost::board::{CutState, RelayState};
+use fencepost::node::{Action, Cause, Command, Event, Fact, Stop, Verdict};
+
+#[test]
+fn boots_in_the_one_safe_order() {
+    let mut bench = Bench::started();
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(3_000), |bench| bench.relay == RelayState::Normal);
+
+    let order: Vec<_> = bench.took.iter().filter_map(Bench::milestone).collect();
+    assert_eq!(
+        order,
+        ["open", "arm", "configure", "ticket", "remember", "close"]
+    );
+    assert!(
+        bench.now >= ms(1_000),
+        "the dwell was not kept: {}",
+        bench.now
+    );
+}
+
+#[test]
+fn a_segment_without_a_green_check_stays_cut() {
+    let mut bench = Bench::started();
+    bench.check(Verdict::Critical);
+    bench.run(ms(5_000));
+    assert_eq!(bench.relay, RelayState::Bypass);
+
+    bench.check(Verdict::Unknown);
+    bench.run(ms(9_000));
+    assert_eq!(bench.relay, RelayState::Bypass);
+}
+
+#[test]
+fn a_failing_check_cuts_within_its_own_turn() {
+    let mut bench = Bench::serving();
+    bench.took.clear();
+    bench.check(Verdict::Critical);
+    assert!(bench.took.contains(&Action::Cut {
+        segment: 0,
+        state: CutState::Bypass
+    }));
+    assert_eq!(bench.relay, RelayState::Bypass);
+}
+
+#[test]
+fn a_silent_check_is_no_evidence_of_health() {
+    let mut bench = Bench::serving();
+    bench.keep_checking = false;
+    bench.run_for(3_000);
+    assert_eq!(bench.relay, RelayState::Bypass);
+    assert_eq!(
+        bench.status().segments[0].cause,
+        Cause::CheckSilent("web".into())
+    );
+}
+
+#[test]
+fn our_own_sleep_is_not_the_checks_silence() {
+    // A dead-man far longer than the sleep: nothing expired, so nothing may move.
+    let mut bench = Bench::with_period(60_000);
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(3_000), |bench| bench.relay == RelayState::Normal);
+    let moves = bench.moves;
+    bench.sleep(10_000);
+    bench.run_for(1_000);
+    assert_eq!((bench.relay, bench.moves), (RelayState::Normal, moves));
+}
+
+#[test]
+fn a_restart_moves_no_relay() {
+    let mut bench = Bench::serving();
+    let moves = bench.moves;
+    bench.restart_agent();
+    bench.run_for(3_000);
+    assert_eq!((bench.relay, bench.moves), (RelayState::Normal, moves));
+}
+
+#[test]
+fn after_an_expiry_the_path_is_proven_anew() {
+    let mut bench = Bench::serving();
+    bench.sleep(5_000);
+    assert_eq!(bench.relay, RelayState::Bypass, "the dead-man did not fire");
+    let woke = bench.now;
+    bench.run_until(ms(60_000), |bench| bench.relay == RelayState::Normal);
+    assert!(
+        bench.now.since(woke).as_millis() >= 1_000,
+        "no dwell after an expiry"
+    );
+    assert!(bench.recorded(|fact| *fact == Fact::DeadManExpired));
+}
+
+#[test]
+fn an_ordered_stop_cuts_then_disarms_then_ends() {
+    let mut bench = Bench::serving();
+    bench.took.clear();
+    bench.give(Event::StopRequested {
+        stop: Stop::Ordered,
+    });
+    let order: Vec<_> = bench.took.iter().filter_map(Bench::milestone).collect();
+    assert_eq!(
+        order,
+        ["cut", "remember", "disarm", "release watchdog", "exit"]
+    );
+}
+
+#[test]
+fn a_handover_touches_nothing() {
+    let mut bench = Bench::serving();
+    bench.took.clear();
+    bench.give(Event::StopRequested {
+        stop: Stop::Handover,
+    });
+    let order: Vec<_> = bench.took.iter().filter_map(Bench::milestone).collect();
+    assert_eq!(order, ["exit"]);
+    assert_eq!(bench.relay, RelayState::Normal);
+}
+
+#[test]
+fn a_relay_that_does_not_obey_stops_the_kicks() {
+    let mut bench = Bench::serving();
+    bench.stuck = true;
+    bench.check(Verdict::Critical);
+    bench.keep_checking = false;
+    bench.run_for(2_000);
+    assert!(bench.recorded(|fact| matches!(fact, Fact::RelayStuck { .. })));
+    let kicked = bench.kicks;
+    bench.run_for(2_000);
+    assert_eq!(
+        bench.kicks, kicked,
+        "a relay that should be cut and is not was kicked for"
+    );
+    assert_eq!(bench.status().segments[0].state, RelayState::Normal);
+}
+
+#[test]
+fn orders_are_saved_before_they_are_applied() {
+    let mut bench = Bench::serving();
+    bench.took.clear();
+    bench.order(Command::Bypass {
+        segment: "wan".into(),
+        state: Some(RelayState::Bypass),
+    });
+    let order: Vec<_> = bench.took.iter().filter_map(Bench::milestone).collect();
+    let save = order.iter().position(|step| *step == "persist");
+    let cut = order.iter().position(|step| *step == "cut");
+    assert!(save.is_some() && save < cut, "{order:?}");
+    assert_eq!(bench.relay, RelayState::Bypass);
+
+    bench.restart_agent();
+    bench.run_for(3_000);
+    assert_eq!(
+        bench.relay,
+        RelayState::Bypass,
+        "a forced state did not survive a restart"
+    );
+}
+
+#[test]
+fn with_a_full_disk_cutting_still_works_and_closing_does_not() {
+    let mut bench = Bench::serving();
+    bench.disk_full = true;
+    bench.order(Command::Bypass {
+        segment: "wan".into(),
+        state: Some(RelayState::Bypass),
+    });
+    assert_eq!(bench.relay, RelayState::Bypass);
+    assert!(bench.answer().is_ok_and(|text| text.contains("NOT saved")));
+
+    bench.order(Command::Bypass {
+        segment: "wan".into(),
+        state: None,
+    });
+    bench.run_for(3_000);
+    assert!(bench.answer().is_err());
+    assert_eq!(bench.relay, RelayState::Bypass);
+    assert!(bench.status().ledger_fault.is_some());
+}
+
+#[test]
+fn a_lost_controller_makes_the_state_unknown_and_comes_back_proven() {
+    let mut bench = Bench::serving();
+    bench.bus_dead = true;
+    bench.run_for(500);
+    let status = bench.status();
+    assert_eq!(status.segments[0].state, RelayState::Unknown);
+    assert!(status.controller_fault.is_some());
+    bench.run_for(5_000);
+    assert_eq!(bench.relay, RelayState::Bypass, "the dead-man did not fire");
+    bench.bus_dead = false;
+    bench.run_for(10_000);
+    assert_eq!(bench.relay, RelayState::Normal);
+}
+
+#[test]
+fn a_short_nack_burst_moves_nothing() {
+    let mut bench = Bench::serving();
+    let moves = bench.moves;
+    bench.bus_dead = true;
+    bench.run_for(300);
+    bench.bus_dead = false;
+    bench.run_for(3_000);
+    assert_eq!((bench.relay, bench.moves), (RelayState::Normal, moves));
+}
+
+#[test]
+fn closes_are_limited_and_the_limit_is_told() {
+    let mut bench = Bench::serving();
+    for _ in 0..20 {
+        bench.check(Verdict::Critical);
+        bench.check(Verdict::Ok);
+        bench.run_for(2_000);
+    }
+    assert_eq!(bench.relay, RelayState::Bypass);
+    assert_eq!(bench.status().segments[0].closes_last_hour, 6);
+    assert!(bench.recorded(|fact| matches!(fact, Fact::CloseLimit { .. })));
+    bench.run_for(3_700_000);
+    assert_eq!(bench.relay, RelayState::Normal, "the limit never ended");
+}
+
+#[test]
+fn an_uncommissioned_board_is_never_closed() {
+    let mut bench = Bench::uncommissioned();
+    bench.check(Verdict::Ok);
+    bench.run_for(5_000);
+    assert_eq!(bench.relay, RelayState::Bypass);
+    bench.order(Command::Bypass {
+        segment: "wan".into(),
+        state: Some(RelayState::Normal),
+    });
+    assert!(bench.answer().is_err());
+    bench.run_for(5_000);
+    assert_eq!(bench.relay, RelayState::Bypass);
+}
+
+#[test]
+fn a_relay_moved_behind_our_back_is_told_and_proven_anew() {
+    let mut bench = Bench::serving();
+    bench.relay = RelayState::Bypass;
+    bench.run_for(600);
+    assert!(bench.recorded(|fact| matches!(fact, Fact::FoundMoved { .. })));
+    assert_eq!(
+        bench.relay,
+        RelayState::Bypass,
+        "closed again without a dwell"
+    );
+    bench.run_for(3_000);
+    assert_eq!(bench.relay, RelayState::Normal);
+}
