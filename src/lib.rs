@@ -5,5 +5,6 @@
 //! runs under simulated time. ARCHITECTURE.md draws how they meet.
 
 pub mod board;
+pub mod diagnose;
 pub mod node;
 pub mod sim;
