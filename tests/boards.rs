@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use fencepost::board::profile::{ControllerSpec, LannerPair};
+use fencepost::board::profile::{Confidence, ControllerSpec, LannerPair};
 use fencepost::board::raw;
 use fencepost::board::{Board, catalogue};
 use fencepost::diagnose::Source;
@@ -136,8 +136,7 @@ fn the_built_in_catalogue_is_what_the_repository_ships() {
     assert_eq!(built_in, files);
     for entry in catalogue::list(&[]) {
         let profile = entry.profile.unwrap();
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards");
-        assert_eq!(profile, parse(&dir.join(format!("{}.toml", entry.id))));
+        assert_eq!(profile, parse(&profile_path(&entry.id)));
     }
 }
 
@@ -237,4 +236,182 @@ fn segments_counted_from_the_first_cannot_be_skipped() {
         error.contains("use them in order from `segment1`"),
         "{error}"
     );
+}
+
+/// Each mistake is one replacement in a good profile.
+const MISTAKES: [(&str, &str, &str, &str); 17] = [
+    (
+        "unknown key",
+        "reference",
+        "read_back = \"contacts\"",
+        "read_bak = \"contacts\"",
+    ),
+    (
+        "unknown word",
+        "reference",
+        "read_back = \"contacts\"",
+        "read_back = \"contact\"",
+    ),
+    (
+        "unknown controller",
+        "reference",
+        "[controller.reference]",
+        "[controller.refrence]",
+    ),
+    (
+        "facts without source",
+        "reference",
+        "confidence = \"high\"\nms = 10",
+        "ms = 10",
+    ),
+    (
+        "an empty source",
+        "riverbed",
+        "source = \"rbmode.py knows none\"",
+        "source = \" \"",
+    ),
+    (
+        "an 8-bit address",
+        "reference",
+        "address = 0x42",
+        "address = 0x84",
+    ),
+    (
+        "two segments of one name",
+        "reference",
+        "name = \"segment2\"",
+        "name = \"segment1\"",
+    ),
+    (
+        "a mux on two channels",
+        "lanner-gen3",
+        "{ mux = 0x73, channel = 0x02 }",
+        "{ mux = 0x73, channel = 0x03 }",
+    ),
+    (
+        "a line by number",
+        "gpio-monostable",
+        "name = \"FENCEPOST_COIL1\"",
+        "name = 7",
+    ),
+    (
+        "a line of a chip by probe order",
+        "gpio-monostable",
+        "name = \"FENCEPOST_COIL1\"",
+        "name = \"gpiochip3:7\"",
+    ),
+    (
+        "a chip by probe order",
+        "gpio-monostable",
+        "name = \"FENCEPOST_COIL1\"",
+        "chip = \"gpiochip3\", offset = 7",
+    ),
+    (
+        "an adapter by probe order",
+        "riverbed",
+        "/dev/fencepost/smbus",
+        "/dev/i2c-7",
+    ),
+    (
+        "power-up to normal",
+        "reference",
+        "power_up = { possible = [\"bypass\", \"disconnect\"]",
+        "power_up = { possible = [\"normal\"]",
+    ),
+    (
+        "expiry to normal",
+        "lanner-gen3",
+        "expiry = { possible = [\"bypass\"]",
+        "expiry = { possible = [\"bypass\", \"normal\"]",
+    ),
+    (
+        "a dead-man of another kind",
+        "reference",
+        "kind = \"deadline\"",
+        "kind = \"kick\"",
+    ),
+    (
+        "a range upside down",
+        "reference",
+        "max_ms = 60_000",
+        "max_ms = 40",
+    ),
+    ("not TOML", "reference", "address = 0x42", "address = "),
+];
+
+#[test]
+fn mistakes_in_profiles_are_reported_as_recorded() {
+    let mut text = String::new();
+    for (what, id, from, to) in MISTAKES {
+        let good = std::fs::read_to_string(profile_path(id)).unwrap();
+        assert!(good.contains(from), "{what}: `{from}` is not in {id}");
+        let bad = good.replacen(from, to, 1);
+        let source = Source::new(format!("boards/{id}.toml"), bad);
+        let mistakes = raw::parse(id, &source).expect_err(what);
+        assert!(
+            mistakes
+                .places()
+                .iter()
+                .all(|(line, column, _)| *line > 1 && *column >= 1),
+            "{what}"
+        );
+        writeln!(text, "=== {what}\n{mistakes}\n").unwrap();
+    }
+    golden("mistakes-profile.txt", &text);
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once() {
+    let good = std::fs::read_to_string(profile_path("reference")).unwrap();
+    let bad = good
+        .replace("0x42", "0x01")
+        .replace("segment2", "segment1")
+        .replace("schema = 1", "schema = 9");
+    let mistakes = raw::parse("reference", &Source::new("x.toml", bad)).unwrap_err();
+    assert_eq!(mistakes.places().len(), 3, "{mistakes}");
+}
+
+fn profile_path(id: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("boards")
+        .join(format!("{id}.toml"))
+}
+
+#[test]
+fn fence_lines_leds_and_buttons_are_read() {
+    let good = std::fs::read_to_string(profile_path("gpio-monostable")).unwrap();
+    let facts = "source = \"a test\"\nconfidence = \"medium\"\n";
+    let more = format!(
+        "{good}\n[fence]\n{facts}held_by = \"lines\"\norder = {{ name = \"F_OUT\", active = \"low\" }}\n\
+         acknowledge = {{ name = \"F_IN\", active = \"high\" }}\n\
+         [[led]]\n{facts}name = \"bypass\"\nline = {{ name = \"LED\", active = \"low\" }}\n\
+         [[button]]\n{facts}name = \"hold\"\nline = {{ name = \"BUTTON\", active = \"low\" }}\n"
+    );
+    let profile = raw::parse("x", &Source::new("x.toml", more)).unwrap();
+    let board = &profile.boards[0];
+    let fence = serde_json::to_string(&board.fence).unwrap();
+    assert!(fence.contains("F_OUT") && fence.contains("F_IN"), "{fence}");
+    assert_eq!((board.leds.len(), board.buttons.len()), (1, 1));
+    assert_eq!(
+        board.confidence,
+        Confidence::Medium,
+        "a board is as sure as its weakest table"
+    );
+}
+
+proptest::proptest! {
+    /// Whatever is cut out of or written into a profile, it is understood or refused in words.
+    #[test]
+    fn a_damaged_profile_never_panics(from in 0usize..6000, length in 0usize..40, with in "[ -~\\n\u{e9}\u{2192}]{0,12}") {
+        for id in ["reference", "lanner-gen3", "caswell-gen2", "gpio-latching"] {
+            let mut text: Vec<char> = std::fs::read_to_string(profile_path(id)).unwrap().chars().collect();
+            let from = from % text.len();
+            let to = (from + length).min(text.len());
+            text.splice(from..to, with.chars());
+            let text: String = text.into_iter().collect();
+            if let Err(mistakes) = raw::parse(id, &Source::new("damaged.toml", text)) {
+                assert!(mistakes.to_string().contains("error: "));
+            }
+        }
+    }
 }

@@ -1,4 +1,8 @@
 //! Random orders, lines, contacts and times against one controller, judged by an independent account of the rules.
+#![allow(
+    clippy::expect_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use fencepost_firmware::{
     Command, Contact, Controller, CutState, Entropy, Inputs, Line, Proof, RelayState, Reply,

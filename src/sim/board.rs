@@ -126,6 +126,11 @@ impl VirtualBoard {
         self.chips.get(wire.chip)?.body().relays.get(wire.relay)
     }
 
+    /// The state machine of our own controller, for checkers; none on other boards, off, or hung.
+    pub fn firmware(&self) -> Option<&fencepost_firmware::Controller> {
+        self.chips.iter().find_map(|chip| chip.firmware())
+    }
+
     /// When something next happens on the board by itself.
     pub fn deadline(&self) -> Option<Instant> {
         let timers = self.chips.iter().filter_map(|chip| chip.deadline());
@@ -153,6 +158,10 @@ impl VirtualBoard {
         self.bus.reset();
         for chip in &mut self.chips {
             chip.power(now, power);
+        }
+        // Lines the host holds reach a board that has power again.
+        for line in 0..self.lines.len() {
+            self.drive_line(now, line);
         }
         self.collect();
     }
@@ -288,7 +297,7 @@ impl VirtualBoard {
         }
     }
 
-    fn drive_line(&mut self, now: Instant, line: usize) {
+    pub(super) fn drive_line(&mut self, now: Instant, line: usize) {
         if let Some(line) = self.lines.get(line)
             && let LineWire::ToChip { chip, pin } = line.wire
             && !line.busy
@@ -382,3 +391,7 @@ fn drive_of(active: bool) -> Drive {
         Drive::Inactive
     }
 }
+
+#[cfg(test)]
+#[path = "board_tests.rs"]
+mod tests;

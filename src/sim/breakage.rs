@@ -47,11 +47,13 @@ impl VirtualBoard {
                 }
             }
             BoardFault::LineBusy { line } => {
-                let found = self.lines.iter_mut().find(|known| known.name == *line);
-                let Some(found) = found else {
+                let found = self.lines.iter().position(|known| known.name == *line);
+                let Some(index) = found else {
                     return Err(NotApplicable::new(format!("busy {line}"), "no such line"));
                 };
-                found.busy = begins;
+                self.lines[index].busy = begins;
+                // Free again: what the host holds reaches the board.
+                self.drive_line(now, index);
             }
         }
         Ok(())

@@ -5,8 +5,8 @@
 
 use embedded_hal::i2c::Operation;
 
-use super::chips::Chip;
 use super::chips::mux::{I2cMux, Path};
+use super::chips::{Chip, Health};
 use super::journal::{BoardFact, Journal};
 use super::port::I2cFault;
 use crate::node::Instant;
@@ -142,7 +142,9 @@ impl Bus {
         for target in targets {
             let answer = match *target {
                 Target::Mux(index) => self.muxes[index].write(now, bytes),
-                Target::Chip(index) => chips[index].write(now, address, bytes),
+                Target::Chip(index) => {
+                    answering(&mut chips[index]).and_then(|chip| chip.write(now, address, bytes))
+                }
             };
             outcome = outcome.or(answer);
         }
@@ -166,7 +168,8 @@ impl Bus {
                     self.muxes[index].read(&mut reply);
                     Ok(())
                 }
-                Target::Chip(index) => chips[index].read(now, address, &mut reply),
+                Target::Chip(index) => answering(&mut chips[index])
+                    .and_then(|chip| chip.read(now, address, &mut reply)),
             };
             if answer.is_ok() {
                 out.iter_mut().zip(&reply).for_each(|(a, b)| *a &= b);
@@ -186,6 +189,14 @@ impl Bus {
         self.noise.replies -= 1;
         let bit = usize::try_from(self.noise.bit).unwrap_or(0) % (reply.len() * 8);
         reply[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+/// A chip that hangs or has no power does not pull the acknowledge low.
+fn answering(chip: &mut Box<dyn Chip>) -> Result<&mut Box<dyn Chip>, I2cFault> {
+    match chip.body().health {
+        Health::Running => Ok(chip),
+        Health::Dead | Health::Off => Err(I2cFault::Nack),
     }
 }
 

@@ -111,7 +111,7 @@ impl Bank {
 
     /// Gives every coil its state. `fenced` is the state the latch imposes, if it is set.
     pub(crate) fn drive(&mut self, now: Tick, fenced: Option<CutState>, log: &mut Log) {
-        let may_make = self.may_make_bypass(fenced);
+        let may_make = self.may_make_bypass();
         for segment in self.present.iter() {
             let Some(relay) = self.relays.get_mut(segment.index()) else {
                 continue;
@@ -161,11 +161,9 @@ impl Bank {
 
     /// Chained pairs: `Bypass` on one segment while another still reads `Normal` would put the peer on that segment
     /// and the host on the other. So every contact must have parted before any is made.
-    fn may_make_bypass(&self, fenced: Option<CutState>) -> bool {
-        self.all_open()
-            && self.iter(self.present).all(|relay| {
-                relay.drive != RelayState::Normal && goal(relay, fenced) != RelayState::Normal
-            })
+    fn may_make_bypass(&self) -> bool {
+        let driven = |relay: &Relay| relay.drive == RelayState::Normal;
+        self.all_open() && !self.iter(self.present).any(driven)
     }
 
     fn iter(&self, segments: SegmentMask) -> impl Iterator<Item = &Relay> {

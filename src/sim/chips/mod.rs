@@ -4,9 +4,18 @@
 //! own instant, and a chip that is never ticked does nothing late but everything in order. What a source
 //! does not say is a parameter with a documented default, the worse one for a driver where there is a worse.
 
+pub mod caswell;
+mod caswell_segment;
+pub mod chance;
 pub mod countdown;
+pub mod gpio;
 pub mod lanner;
 pub mod mux;
+pub mod pca9555;
+pub mod pca9559;
+pub mod pulse_train;
+pub mod reference;
+pub mod riverbed;
 
 use std::mem;
 
@@ -17,7 +26,12 @@ use super::relay::{MoveCause, Relay};
 use crate::board::RelayState;
 use crate::node::Instant;
 
+pub use caswell::{CaswellExpiry, CaswellGen2, CaswellSpec};
+pub use gpio::{GpioLatching, GpioMonostable};
 pub use lanner::{LannerExpiry, LannerMcu, LannerSpec};
+pub use pulse_train::PulseTrainMcu;
+pub use reference::ReferenceController;
+pub use riverbed::RiverbedMcu;
 
 /// What a host does to one pin, after the line's polarity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +150,11 @@ pub trait Chip: Send {
     /// Whether the chip asserts one of its output pins.
     fn asserts(&self, _pin: usize) -> bool {
         false
+    }
+
+    /// The firmware's own state machine, where the chip runs ours.
+    fn firmware(&self) -> Option<&fencepost_firmware::Controller> {
+        None
     }
 
     /// Power comes or goes.

@@ -10,7 +10,7 @@ use crate::wire::{Block, MAGIC, Register};
 /// Who this is. On the wire preceded by [`MAGIC`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Protocol version; [`super::PROTOCOL`].
+    /// Protocol version; [`crate::wire::PROTOCOL`].
     pub protocol: u8,
     /// Firmware version: major, minor, patch.
     pub firmware: [u8; 3],
