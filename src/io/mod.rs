@@ -9,6 +9,7 @@ pub mod control;
 pub mod controller_thread;
 pub mod desk;
 pub mod history;
+pub mod i2c;
 pub mod inbox;
 pub mod ledger;
 pub mod left;
