@@ -8,6 +8,7 @@ pub mod dice;
 pub mod fault;
 pub mod faults;
 mod film;
+mod hands;
 mod ideal;
 pub mod invariants;
 pub mod fence_cable;

@@ -27,7 +27,7 @@ pub(super) struct Plant {
     pub(super) hardware: Hardware,
     drift_ppm: i64,
     /// The board has lived until then: what strikes while a job is under way strikes at its end.
-    lived_until: Instant,
+    pub(super) lived_until: Instant,
 }
 
 impl Plant {
@@ -181,6 +181,8 @@ pub(super) struct Job {
 pub(super) struct Shop {
     pub(super) plant: Plant,
     pub(super) job: Job,
+    /// Whether lines stay held when their descriptors close: the service manager's descriptor store.
+    pub(super) keeps_lines: bool,
 }
 
 /// What one bus transaction takes: four bytes at 100 kHz, and a system call.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::board::VirtualBoard;
 use super::dice::Dice;
+use super::hands::Hands;
 use super::ideal::{Ideal, IdealController, SETTLE};
 use super::invariants::{Broken, FailOpen, Oracle, Promise};
 use super::mutant::Mutant;
@@ -13,6 +14,7 @@ use super::plant::{Hardware, Plant};
 use super::scenario::Scenario;
 use super::world::{Opener, World};
 pub use super::world::Tally;
+use crate::board::open::open;
 use crate::board::profile::{Board, DeadManKind, OnRelease};
 use crate::board::{RelayState, catalogue};
 use crate::node::policy::{Arming, Commissioning};
@@ -119,10 +121,17 @@ impl Subject {
 
     /// The ideal controller and every board that is built in.
     pub fn all() -> Vec<Self> {
-        vec![Self {
+        let ideal = Self {
             id: IDEAL.to_owned(),
             board: None,
-        }]
+        };
+        let profiles = catalogue::list(&[]).into_iter();
+        let boards = profiles.filter_map(|entry| entry.profile.ok());
+        let boards = boards.flat_map(|profile| profile.boards).map(|board| Self {
+            id: board.id.clone(),
+            board: Some(board),
+        });
+        core::iter::once(ideal).chain(boards).collect()
     }
 
     /// Its name.
@@ -200,7 +209,9 @@ fn hardware(board: Option<&Board>, segments: usize, seed: u64) -> (Hardware, Ope
                 ..super::wiring::Options::default()
             };
             let hardware = Hardware::Board(Box::new(VirtualBoard::for_board(board, options)));
-            let opener: Opener = Box::new(|_| todo!());
+            let (board, used) = (board.clone(), (0..segments).collect());
+            let opener: Opener =
+                Box::new(move |shop| open(&board, &used, &mut Hands(shop.clone())));
             (hardware, opener)
         }
     }

@@ -48,6 +48,8 @@ pub(super) struct Habits {
     pub(super) check_every: Duration,
     /// An ordinary turn is late by up to this.
     pub(super) lateness: Duration,
+    /// The service manager keeps GPIO descriptors for the agent's successor.
+    pub(super) keeps_lines: bool,
     /// An ordinary save takes up to this.
     pub(super) save: Duration,
 }
@@ -112,6 +114,7 @@ fn habits(dice: &mut Dice) -> Habits {
         check_every: dice.millis(100, 800),
         lateness: dice.micros(50, 3_000),
         save: dice.millis(1, 40),
+        keeps_lines: dice.chance(700),
     }
 }
 

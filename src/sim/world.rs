@@ -36,7 +36,8 @@ use machine::Machine;
 use surroundings::{Checks, Disk};
 
 /// Opens a driver over the board's hands.
-pub(super) type Opener = Box<dyn Fn(&Arc<Mutex<Shop>>) -> Result<Box<dyn Controller>, Fault>>;
+pub(super) type Opener =
+    Box<dyn Fn(&Arc<Mutex<Shop>>) -> Result<Box<dyn Controller>, Fault> + Send>;
 
 /// Who acts next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,6 +184,7 @@ impl World {
         let shop = Arc::new(Mutex::new(Shop {
             plant,
             job: Job::default(),
+            keeps_lines: scenario.habits.keeps_lines,
         }));
         let mut world = Self {
             dice: dice.fork(),

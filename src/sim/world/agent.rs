@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::thread::Thread;
 use super::{Due, Host, Seen, World, saved_or_nothing};
 use crate::node::{Action, Event, Instant, Node, Saved, Service};
+use crate::sim::ideal::lock;
 use crate::sim::invariants::Turn;
 
 /// Events waiting for a turn; more than this and the adapters would have to be refused.
@@ -82,8 +83,14 @@ impl World {
 
     /// The agent is gone, however it went. Its driver goes with it, and what its descriptors held.
     pub(super) fn end_agent(&mut self) {
-        if self.agent.take().is_none() {
+        if self.agent.is_none() {
             return;
+        }
+        lock(&self.shop).plant.tick(self.now);
+        self.agent = None;
+        if self.machine.stopped {
+            // A service that is stopped for good has no descriptor store either.
+            lock(&self.shop).plant.host_reset(self.now);
         }
         self.life += 1;
         self.see(&Seen::Ended);
