@@ -252,3 +252,32 @@ fn a_relay_moved_behind_our_back_is_told_and_proven_anew() {
     bench.run_for(3_000);
     assert_eq!(bench.relay, RelayState::Normal);
 }
+
+#[test]
+fn an_order_that_cannot_be_saved_takes_none_behind_it_along() {
+    let mut bench = Bench::serving();
+    bench.hold = |action| matches!(action, Action::Persist { .. });
+    let reason = || "drill".to_owned();
+    bench.order(Command::Bypass {
+        segment: "wan".into(),
+        state: None,
+    });
+    bench.order(Command::Maintenance {
+        on: true,
+        reason: reason(),
+    });
+    bench.order(Command::Disarm {
+        on: true,
+        reason: reason(),
+    });
+    // The first fails, so what waits is built anew; then the disk works again.
+    bench.disk_full = true;
+    bench.release();
+    bench.disk_full = false;
+    bench.release();
+    bench.release();
+    let saved = bench.saved();
+    assert!(saved.maintenance.is_some(), "{saved:?}");
+    assert!(saved.disarmed.is_some(), "{saved:?}");
+    assert!(bench.status().maintenance.is_some());
+}
