@@ -281,3 +281,19 @@ fn an_order_that_cannot_be_saved_takes_none_behind_it_along() {
     assert!(saved.disarmed.is_some(), "{saved:?}");
     assert!(bench.status().maintenance.is_some());
 }
+
+#[test]
+fn a_handover_does_not_kick_for_a_relay_that_does_not_obey() {
+    let mut bench = Bench::with_period(60_000);
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(3_000), |bench| bench.relay == RelayState::Normal);
+    bench.stuck = true;
+    bench.check(Verdict::Critical);
+    bench.run_for(1_000);
+    bench.took.clear();
+    bench.give(Event::StopRequested {
+        stop: Stop::Handover,
+    });
+    let kicked = |action: &Action| matches!(action, Action::Kick { .. });
+    assert!(!bench.took.iter().any(kicked), "{:?}", bench.took);
+}
