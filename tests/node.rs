@@ -297,3 +297,27 @@ fn a_handover_does_not_kick_for_a_relay_that_does_not_obey() {
     let kicked = |action: &Action| matches!(action, Action::Kick { .. });
     assert!(!bench.took.iter().any(kicked), "{:?}", bench.took);
 }
+
+#[test]
+fn a_move_is_recorded_with_the_cause_it_was_decided_for() {
+    let mut bench = Bench::started();
+    bench.hold = |action| matches!(action, Action::Close { .. });
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(5_000), |bench| bench.took.iter().any(is_close));
+    bench.check(Verdict::Critical);
+    bench.release();
+    let proven = |fact: &Fact| {
+        matches!(
+            fact,
+            Fact::Closed {
+                cause: Cause::PathProven,
+                ..
+            }
+        )
+    };
+    assert!(bench.recorded(proven), "{:?}", bench.facts);
+}
+
+fn is_close(action: &Action) -> bool {
+    matches!(action, Action::Close { .. })
+}
