@@ -321,3 +321,14 @@ fn a_move_is_recorded_with_the_cause_it_was_decided_for() {
 fn is_close(action: &Action) -> bool {
     matches!(action, Action::Close { .. })
 }
+
+#[test]
+fn a_dead_man_that_was_armed_and_never_kicked_is_not_trusted_past_its_period() {
+    let mut bench = Bench::started();
+    bench.hold = |action| matches!(action, Action::Kick { .. });
+    bench.restart_agent();
+    assert!(bench.status().dead_man.verified);
+    bench.hold = |action| matches!(action, Action::Kick { .. } | Action::Read | Action::Arm { .. });
+    bench.run_for(2_000);
+    assert!(!bench.status().dead_man.verified);
+}
