@@ -366,7 +366,12 @@ fn a_dead_man_that_was_armed_and_never_kicked_is_not_trusted_past_its_period() {
     bench.hold = |action| matches!(action, Action::Kick { .. });
     bench.restart_agent();
     assert!(bench.status().dead_man.verified);
-    bench.hold = |action| matches!(action, Action::Kick { .. } | Action::Read | Action::Arm { .. });
+    bench.hold = |action| {
+        matches!(
+            action,
+            Action::Kick { .. } | Action::Read | Action::Arm { .. }
+        )
+    };
     bench.run_for(2_000);
     assert!(!bench.status().dead_man.verified);
 }

@@ -8,7 +8,7 @@ use super::run::Mode;
 use crate::board::profile::{Board, DeadManKind, Kept, Periods, ReadBack, SettingSpec};
 use crate::board::{CutState, RelayState};
 use crate::node::policy::{
-    Arming, CheckPolicy, CheckSeverity, Commissioning, DeadManPolicy, ReadBackPolicy,
+    Arming, CarrierRole, CheckPolicy, CheckSeverity, Commissioning, DeadManPolicy, ReadBackPolicy,
     SegmentPolicy, WatchdogPolicy,
 };
 use crate::node::{Instant, Policy};
@@ -176,6 +176,7 @@ fn segments(dice: &mut Dice, board: Option<&Board>) -> Vec<SegmentPolicy> {
                 fail: CutState::Bypass,
                 settings: SegmentSettings::default(),
                 dwell: dice.millis(300, 4_000),
+                relink: Duration::ZERO,
                 closes_per_hour_max: closes(dice),
                 read_back: ReadBackPolicy::Required,
             })
@@ -199,6 +200,7 @@ fn segments(dice: &mut Dice, board: Option<&Board>) -> Vec<SegmentPolicy> {
                 expiry: settable(&segment.expiry),
             },
             dwell: dice.millis(300, 4_000),
+            relink: Duration::ZERO,
             closes_per_hour_max: closes(dice),
             read_back: match segment.read_back {
                 ReadBack::Nothing => ReadBackPolicy::Impossible,
@@ -239,6 +241,7 @@ fn checks(dice: &mut Dice, segments: usize, habits: &Habits) -> Vec<CheckPolicy>
                 segments: (0..segments).filter(|_| first || dice.chance(500)).collect(),
                 rise: u32::try_from(dice.between(1, 3)).unwrap_or(1),
                 fall: u32::try_from(dice.between(1, 3)).unwrap_or(1),
+                carrier: CarrierRole::None,
                 stale_after: (habits.check_every * 4).max(Duration::from_secs(2)),
             }
         })
