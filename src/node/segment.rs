@@ -154,6 +154,10 @@ impl Segment {
             self.tries = 0;
             self.try_at = now;
             self.stuck_told = false;
+            // The check that failed may be one that cannot speak while the relay is cut.
+            if matches!(cause, Cause::CheckFailed(_) | Cause::CheckSilent(_)) {
+                self.prove_from = now;
+            }
         }
         self.wanted = (wanted, cause);
     }
