@@ -46,9 +46,12 @@ pub(super) struct Segment {
     pub(super) reaffirm: bool,
     pub(super) wanted: (RelayState, Cause),
     pub(super) moves: u64,
+    /// When its relay was last moved, by us or by others.
+    pub(super) moved_at: Option<Instant>,
     pub(super) closes: VecDeque<Instant>,
     pub(super) limited: bool,
     job: Option<Job>,
+    because: Because,
     tries: u32,
     try_at: Instant,
     stuck_told: bool,
@@ -59,6 +62,13 @@ enum Job {
     Ticket,
     Close,
     Cut(CutState),
+}
+
+/// Why the moves under way were ordered. What is wanted may be something else by the time they are answered.
+#[derive(Debug)]
+struct Because {
+    close: Cause,
+    cut: Cause,
 }
 
 impl Segment {
@@ -75,9 +85,14 @@ impl Segment {
             reaffirm: false,
             wanted: (fail, Cause::Dwelling),
             moves: 0,
+            moved_at: None,
             closes: VecDeque::new(),
             limited: false,
             job: None,
+            because: Because {
+                close: Cause::Dwelling,
+                cut: Cause::Dwelling,
+            },
             tries: 0,
             try_at: now,
             stuck_told: false,
@@ -100,6 +115,12 @@ impl Segment {
             read => Some(read),
         };
         place == Some(RelayState::Normal) && !self.must_prove
+    }
+
+    /// Its ports are negotiating anew after a move.
+    pub(super) fn relinking(&self, now: Instant) -> bool {
+        self.moved_at
+            .is_some_and(|at| now.since(at) < self.policy.relink)
     }
 
     /// It should be cut, and tries enough have not shown that it is.
@@ -165,6 +186,7 @@ impl Segment {
             return;
         }
         self.job = Some(Job::Cut(state));
+        self.because.cut = self.wanted.1.clone();
         out.push(Action::Cut {
             segment: self.index,
             state,
@@ -185,6 +207,7 @@ impl Segment {
         match outcome {
             Ok(ticket) if self.wanted.0 == RelayState::Normal => {
                 self.job = Some(Job::Close);
+                self.because.close = self.wanted.1.clone();
                 if !self.reaffirm {
                     self.closes.push_back(now);
                 }
@@ -218,9 +241,10 @@ impl Segment {
         self.obeyed();
         if moved.commanded {
             self.moves += 1;
+            self.moved_at = Some(now);
             let fact = Fact::Closed {
                 segment: self.policy.name.clone(),
-                cause: self.wanted.1.clone(),
+                cause: self.because.close.clone(),
                 state: moved.after.state,
                 evidence: moved.after.evidence,
             };
@@ -256,10 +280,11 @@ impl Segment {
         self.obeyed();
         if moved.commanded {
             self.moves += 1;
+            self.moved_at = Some(now);
             let fact = Fact::Cut {
                 segment: self.policy.name.clone(),
                 state,
-                cause: self.wanted.1.clone(),
+                cause: self.because.cut.clone(),
                 read: moved.after.state,
                 evidence: moved.after.evidence,
             };
@@ -291,6 +316,7 @@ impl Segment {
             }
             Some(left) if left != found && self.job.is_none() => {
                 self.left = Some(found);
+                self.moved_at = Some(now);
                 self.prove_again(now);
                 let segment = self.policy.name.clone();
                 out.record(

@@ -10,7 +10,7 @@ use fencepost::board::controller::{
     SegmentReading, SegmentSettings, Ticket,
 };
 use fencepost::node::policy::{
-    Arming, CheckPolicy, CheckSeverity, Commissioning, DeadManPolicy, ReadBackPolicy,
+    Arming, CarrierRole, CheckPolicy, CheckSeverity, Commissioning, DeadManPolicy, ReadBackPolicy,
     SegmentPolicy, WatchdogPolicy,
 };
 use fencepost::node::{
@@ -30,10 +30,13 @@ pub(crate) struct Bench {
     pub(crate) stuck: bool,
     pub(crate) bus_dead: bool,
     pub(crate) disk_full: bool,
+    /// Actions like these wait until [`Bench::release`].
+    pub(crate) hold: fn(&Action) -> bool,
     pub(crate) keep_checking: bool,
     pub(crate) took: Vec<Action>,
     pub(crate) facts: Vec<Fact>,
     answers: Vec<Result<String, String>>,
+    held: Vec<Action>,
     node: Node,
     policy: Policy,
     verdict: Verdict,
@@ -57,6 +60,14 @@ impl Bench {
         Self::with(policy(1_000, Commissioning::Missing))
     }
 
+    /// The check is the carrier of a port.
+    pub(crate) fn with_carrier(carrier: CarrierRole, relink_ms: u64) -> Self {
+        let mut policy = policy(1_000, Commissioning::Done);
+        policy.checks[0].carrier = carrier;
+        policy.segments[0].relink = Duration::from_millis(relink_ms);
+        Self::with(policy)
+    }
+
     pub(crate) fn serving() -> Self {
         let mut bench = Self::started();
         bench.check(Verdict::Ok);
@@ -74,6 +85,8 @@ impl Bench {
             stuck: false,
             bus_dead: false,
             disk_full: false,
+            hold: |_| false,
+            held: Vec::new(),
             keep_checking: true,
             took: Vec::new(),
             facts: Vec::new(),
@@ -119,6 +132,19 @@ impl Bench {
             actor,
             command,
         });
+    }
+
+    /// What was held is carried out now, oldest first.
+    pub(crate) fn release(&mut self) {
+        for action in std::mem::take(&mut self.held) {
+            if let Some(event) = self.act(action) {
+                self.give(event);
+            }
+        }
+    }
+
+    pub(crate) fn saved(&self) -> &PersistentState {
+        &self.saved
     }
 
     pub(crate) fn answer(&self) -> Result<String, String> {
@@ -217,6 +243,10 @@ impl Bench {
     fn drain(&mut self) {
         while let Some(action) = self.node.poll_action() {
             self.took.push(action.clone());
+            if (self.hold)(&action) {
+                self.held.push(action);
+                continue;
+            }
             if let Some(event) = self.act(action) {
                 self.node.handle(self.now, event);
             }
@@ -382,6 +412,7 @@ fn policy(period_ms: u64, commissioning: Commissioning) -> Policy {
         fail: CutState::Bypass,
         settings: SegmentSettings::default(),
         dwell: Duration::from_secs(1),
+        relink: Duration::ZERO,
         closes_per_hour_max: 6,
         read_back: ReadBackPolicy::Required,
     };
@@ -391,6 +422,7 @@ fn policy(period_ms: u64, commissioning: Commissioning) -> Policy {
         segments: vec![0],
         rise: 1,
         fall: 1,
+        carrier: CarrierRole::None,
         stale_after: Duration::from_secs(2),
     };
     Policy {
