@@ -2,8 +2,10 @@
 
 mod bench;
 
-use bench::{Bench, ms};
+use bench::{Bench, ms, policy};
+use fencepost::board::controller::Fault;
 use fencepost::board::{CutState, RelayState};
+use fencepost::node::policy::{Commissioning, SegmentPolicy};
 use fencepost::node::{Action, Cause, Command, Event, Fact, Stop, Verdict};
 
 #[test]
@@ -331,4 +333,35 @@ fn a_dead_man_that_was_armed_and_never_kicked_is_not_trusted_past_its_period() {
     bench.hold = |action| matches!(action, Action::Kick { .. } | Action::Read | Action::Arm { .. });
     bench.run_for(2_000);
     assert!(!bench.status().dead_man.verified);
+}
+
+#[test]
+fn segments_that_are_ready_together_close_one_after_the_other() {
+    // A controller has one ticket out at a time: a newer one voids the one before.
+    let mut policy = policy(1_000, Commissioning::Done);
+    policy.segments.push(SegmentPolicy {
+        name: "lan".into(),
+        ..policy.segments[0].clone()
+    });
+    policy.checks.clear();
+    let mut bench = Bench::with(policy);
+    bench.hold = |action| matches!(action, Action::TakeTicket { .. } | Action::Close { .. });
+    bench.run(ms(5_000));
+    let asked = |action: &&Action| matches!(action, Action::TakeTicket { .. });
+    assert_eq!(bench.took.iter().filter(asked).count(), 1);
+
+    bench.release();
+    bench.run_for(1_000);
+    let closing = "not while the first is closing";
+    assert_eq!(bench.took.iter().filter(asked).count(), 1, "{closing}");
+    let refused = Fault::Refused {
+        what: "close".into(),
+        reason: "drill".into(),
+    };
+    bench.give(Event::SegmentClosed {
+        segment: 0,
+        outcome: Err(refused),
+    });
+    let asked = bench.took.iter().filter(asked).last();
+    assert_eq!(asked, Some(&Action::TakeTicket { segment: 1 }));
 }

@@ -466,17 +466,27 @@ impl Node {
                 let settings = || self.policy.segments.iter().map(|s| s.settings).collect();
                 self.link.step_configure(now, settings, &mut self.out);
             }
-            for segment in &mut self.segments {
-                if segment.wanted.0 == RelayState::Normal {
-                    segment.step(now, &mut self.out);
-                }
-            }
+            self.steer_close(now);
         }
         let trusted = self.kick_objection(now).is_none();
         self.dead_man.step_kick(now, trusted, &mut self.out);
         self.link.step_read(now, &mut self.out);
         self.steer_watchdog(now);
         self.steer_stop(now);
+    }
+
+    /// One segment at a time: a controller's newer ticket voids the one before, so two that are ready in the
+    /// same turn would refuse each other for ever.
+    fn steer_close(&mut self, now: Instant) {
+        for index in 0..self.segments.len() {
+            if self.segments.iter().any(Segment::closing) {
+                return;
+            }
+            let segment = &mut self.segments[index];
+            if segment.wanted.0 == RelayState::Normal {
+                segment.step(now, &mut self.out);
+            }
+        }
     }
 
     fn steer_watchdog(&mut self, now: Instant) {
