@@ -365,3 +365,17 @@ fn segments_that_are_ready_together_close_one_after_the_other() {
     let asked = bench.took.iter().filter(asked).last();
     assert_eq!(asked, Some(&Action::TakeTicket { segment: 1 }));
 }
+
+#[test]
+fn a_reading_too_old_to_kick_on_is_too_old_to_show() {
+    let mut bench = Bench::serving();
+    bench.hold = |action| matches!(action, Action::Read);
+    bench.run_for(1_500);
+    assert_eq!(bench.status().segments[0].state, RelayState::Normal);
+    // Three readings and one dead-man period of silence: 1,750 ms.
+    bench.run_for(750);
+    assert_eq!(bench.status().segments[0].state, RelayState::Unknown);
+    bench.hold = |_| false;
+    bench.release();
+    assert_eq!(bench.status().segments[0].state, RelayState::Normal);
+}

@@ -155,6 +155,7 @@ impl Node {
         if self.dead_man.lapse(now) {
             self.lapsed(now);
         }
+        self.outdate(now);
         self.health.expire(now, &mut self.out);
         for segment in &mut self.segments {
             segment.forget_old_closes(now);
@@ -173,6 +174,23 @@ impl Node {
                 segment.prove_again(now);
             }
         }
+    }
+
+    /// A reading too old to kick on is too old to show as the present.
+    fn outdate(&mut self, now: Instant) {
+        let fresh_for = self.fresh_for();
+        let read_at = self.link.read_at;
+        if read_at.is_some_and(|at| now.since(at) > fresh_for) {
+            self.link.doubt(now);
+            for segment in &mut self.segments {
+                segment.unread();
+            }
+        }
+    }
+
+    /// How long a reading of the hardware counts.
+    pub(super) fn fresh_for(&self) -> Duration {
+        self.policy.read_every * 3 + self.policy.dead_man.period
     }
 
     fn route(&mut self, now: Instant, event: Event) {
