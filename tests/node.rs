@@ -379,3 +379,14 @@ fn a_reading_too_old_to_kick_on_is_too_old_to_show() {
     bench.release();
     assert_eq!(bench.status().segments[0].state, RelayState::Normal);
 }
+
+#[test]
+fn a_relay_found_moved_makes_the_dead_man_be_armed_again() {
+    // The controller may have restarted; not every one can say so.
+    let mut bench = Bench::serving();
+    bench.relay = RelayState::Bypass;
+    bench.took.clear();
+    bench.run_for(600);
+    let arms = |action: &Action| matches!(action, Action::Arm { .. });
+    assert!(bench.took.iter().any(arms));
+}
