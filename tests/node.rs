@@ -390,3 +390,21 @@ fn a_relay_found_moved_makes_the_dead_man_be_armed_again() {
     let arms = |action: &Action| matches!(action, Action::Arm { .. });
     assert!(bench.took.iter().any(arms));
 }
+
+#[test]
+fn a_check_that_speaks_again_is_believed_only_once_it_has_risen() {
+    let mut policy = policy(60_000, Commissioning::Done);
+    (policy.checks[0].rise, policy.checks[0].fall) = (3, 3);
+    let mut bench = Bench::with(policy);
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(5_000), |bench| bench.relay == RelayState::Normal);
+    bench.stuck = true;
+    bench.keep_checking = false;
+    bench.run_for(3_000);
+    assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
+
+    bench.check(Verdict::Critical);
+    assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
+    bench.check(Verdict::Ok);
+    assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
+}
