@@ -46,6 +46,8 @@ pub(super) struct Segment {
     pub(super) reaffirm: bool,
     pub(super) wanted: (RelayState, Cause),
     pub(super) moves: u64,
+    /// When its relay was last moved, by us or by others.
+    pub(super) moved_at: Option<Instant>,
     pub(super) closes: VecDeque<Instant>,
     pub(super) limited: bool,
     job: Option<Job>,
@@ -92,6 +94,7 @@ impl Segment {
             reaffirm: false,
             wanted: (fail, Cause::Dwelling),
             moves: 0,
+            moved_at: None,
             closes: VecDeque::new(),
             limited: false,
             job: None,
@@ -121,6 +124,12 @@ impl Segment {
             read => Some(read),
         };
         place == Some(RelayState::Normal) && !self.must_prove
+    }
+
+    /// Its ports are negotiating anew after a move.
+    pub(super) fn relinking(&self, now: Instant) -> bool {
+        self.moved_at
+            .is_some_and(|at| now.since(at) < self.policy.relink)
     }
 
     /// It should be cut, and tries enough have not shown that it is.
@@ -159,6 +168,10 @@ impl Segment {
             self.tries = 0;
             self.try_at = now;
             self.stuck_told = false;
+            // The check that failed may be one that cannot speak while the relay is cut.
+            if matches!(cause, Cause::CheckFailed(_) | Cause::CheckSilent(_)) {
+                self.prove_from = now;
+            }
         }
         self.wanted = (wanted, cause);
     }
@@ -246,6 +259,7 @@ impl Segment {
         self.obeyed();
         if moved.commanded {
             self.moves += 1;
+            self.moved_at = Some(now);
             let fact = Fact::Closed {
                 segment: self.policy.name.clone(),
                 cause: self.because.close.clone(),
@@ -284,6 +298,7 @@ impl Segment {
         self.obeyed();
         if moved.commanded {
             self.moves += 1;
+            self.moved_at = Some(now);
             let fact = Fact::Cut {
                 segment: self.policy.name.clone(),
                 state,
@@ -326,6 +341,7 @@ impl Segment {
             Some(left) if left != found && self.job.is_none() => {
                 place = Found::Moved;
                 self.left = Some(found);
+                self.moved_at = Some(now);
                 self.prove_again(now);
                 let segment = self.policy.name.clone();
                 out.record(

@@ -5,14 +5,14 @@ use core::time::Duration;
 use super::dice::Dice;
 use super::faults::{Mishap, Troubles};
 use super::run::Mode;
+use crate::board::controller::SegmentSettings;
 use crate::board::profile::{Board, DeadManKind, Kept, Periods, ReadBack, SettingSpec};
 use crate::board::{CutState, RelayState};
 use crate::node::policy::{
-    Arming, CheckPolicy, CheckSeverity, Commissioning, DeadManPolicy, ReadBackPolicy,
+    Arming, CarrierRole, CheckPolicy, CheckSeverity, Commissioning, DeadManPolicy, ReadBackPolicy,
     SegmentPolicy, WatchdogPolicy,
 };
 use crate::node::{Instant, Policy};
-use crate::board::controller::SegmentSettings;
 
 /// Segments that are used of a board that has more: enough for one to disturb another.
 const SEGMENTS_MAX: usize = 3;
@@ -69,7 +69,10 @@ impl Scenario {
         let mut plan: Vec<_> = (0..count)
             .map(|_| {
                 let at = quiet_until + dice.between(0, span);
-                (Instant::from_millis(at) + dice.micros(0, 1_000), troubles.draw())
+                (
+                    Instant::from_millis(at) + dice.micros(0, 1_000),
+                    troubles.draw(),
+                )
             })
             .collect();
         plan.sort_by_key(|(at, _)| *at);
@@ -183,6 +186,7 @@ fn segments(dice: &mut Dice, board: Option<&Board>) -> Vec<SegmentPolicy> {
                 fail: CutState::Bypass,
                 settings: SegmentSettings::default(),
                 dwell: dice.millis(300, 4_000),
+                relink: Duration::ZERO,
                 closes_per_hour_max: closes(dice),
                 read_back: ReadBackPolicy::Required,
             })
@@ -206,6 +210,7 @@ fn segments(dice: &mut Dice, board: Option<&Board>) -> Vec<SegmentPolicy> {
                 expiry: settable(&segment.expiry),
             },
             dwell: dice.millis(300, 4_000),
+            relink: Duration::ZERO,
             closes_per_hour_max: closes(dice),
             read_back: match segment.read_back {
                 ReadBack::Nothing => ReadBackPolicy::Impossible,
@@ -243,9 +248,12 @@ fn checks(dice: &mut Dice, segments: usize, habits: &Habits) -> Vec<CheckPolicy>
                     CheckSeverity::Notify
                 },
                 // The first speaks for all, so that every segment has one.
-                segments: (0..segments).filter(|_| first || dice.chance(500)).collect(),
+                segments: (0..segments)
+                    .filter(|_| first || dice.chance(500))
+                    .collect(),
                 rise: u32::try_from(dice.between(1, 3)).unwrap_or(1),
                 fall: u32::try_from(dice.between(1, 3)).unwrap_or(1),
+                carrier: CarrierRole::None,
                 stale_after: (habits.check_every * 4).max(Duration::from_secs(2)),
             }
         })
