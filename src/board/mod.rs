@@ -5,8 +5,11 @@
 //! lives here: a driver is told what to do, does it once, reads back, and says what it saw.
 
 pub mod bus;
+pub mod catalogue;
 pub mod controller;
 pub mod profile;
+pub mod raw;
+mod select;
 
 pub use bus::{BusError, Clock, Lines, SmBus};
 pub use controller::{

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::controller::RelayState;
 
@@ -29,10 +29,23 @@ pub struct Board {
     pub leds: Vec<NamedLine>,
     /// Push buttons.
     pub buttons: Vec<NamedLine>,
+    /// Where each table's facts come from, for `board show`.
+    pub facts: Vec<FactSource>,
+}
+
+/// Where the facts of one table of the profile come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FactSource {
+    /// Table in the profile.
+    pub table: String,
+    /// Where it was read.
+    pub source: String,
+    /// How sure that is.
+    pub confidence: Confidence,
 }
 
 /// How well a fact is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
     /// The source contradicts itself, or the part is not identified.
@@ -67,7 +80,8 @@ pub struct BoardSegment {
 /// One of the stored settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SettingSpec {
-    /// Which states it can be set to; one entry means it is wired.
+    /// Which states it can have: exactly one where it is wired, where the relay was where it stays, none
+    /// where no source tells.
     pub possible: Vec<RelayState>,
     /// Where it is kept.
     pub kept: Kept,
@@ -83,6 +97,10 @@ pub enum Kept {
     Volatile,
     /// In cells that wear: compare before writing.
     NonVolatile,
+    /// By a latching relay: it stays where it last was.
+    Stays,
+    /// No public source tells; treated as the worst.
+    Unknown,
 }
 
 /// What reading a segment rests on.
@@ -163,6 +181,9 @@ pub enum Periods {
     List(Vec<Duration>),
     /// The part's own, which cannot be set.
     Fixed(Duration),
+    /// The part's own, which cannot be set and which no public source states: taken to be this until
+    /// commissioning has measured it.
+    Assumed(Duration),
     /// There is no dead-man.
     None,
 }
@@ -186,7 +207,19 @@ impl Periods {
                 .rev()
                 .find(|period| **period <= requested)
                 .copied(),
-            Self::Fixed(period) => (*period <= requested).then_some(*period),
+            Self::Fixed(period) | Self::Assumed(period) => {
+                (*period <= requested).then_some(*period)
+            }
+            Self::None => None,
+        }
+    }
+
+    /// The shortest period the part can do; `None` without a dead-man.
+    pub fn shortest(&self) -> Option<Duration> {
+        match self {
+            Self::Range { min, .. } => Some(*min),
+            Self::List(list) => list.first().copied(),
+            Self::Fixed(period) | Self::Assumed(period) => Some(*period),
             Self::None => None,
         }
     }

@@ -1,0 +1,240 @@
+//! Every shipped profile: it loads, its typed form is as recorded, and mistakes are reported where they are.
+//!
+//! `FENCEPOST_BLESS=1 cargo test` writes the recorded files anew; read the difference before committing it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use fencepost::board::profile::{ControllerSpec, LannerPair};
+use fencepost::board::raw;
+use fencepost::board::{Board, catalogue};
+use fencepost::diagnose::Source;
+
+#[path = "support/golden.rs"]
+mod golden;
+
+use golden::golden;
+
+fn shipped() -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap().to_str().unwrap().to_owned()
+}
+
+fn parse(path: &Path) -> raw::Profile {
+    let source = Source::read(path).unwrap();
+    raw::parse(&stem(path), &source).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+#[test]
+fn every_shipped_profile_loads_and_its_typed_form_is_as_recorded() {
+    let paths = shipped();
+    assert!(paths.len() >= 7, "only {} profiles found", paths.len());
+    for path in paths {
+        let profile = parse(&path);
+        golden(&format!("board-{}.txt", profile.id), &typed_form(&profile));
+    }
+}
+
+/// Facts once in full (all models of a profile share them), then what differs by model.
+fn typed_form(profile: &raw::Profile) -> String {
+    let first = &profile.boards[0];
+    let mut text = format!("{}: {}\n", profile.id, profile.title);
+    for (key, value) in [
+        ("dead_man", serde_json::to_string(&first.dead_man)),
+        ("on_release", serde_json::to_string(&first.on_release)),
+        ("fence", serde_json::to_string(&first.fence)),
+        ("leds", serde_json::to_string(&first.leds)),
+        ("buttons", serde_json::to_string(&first.buttons)),
+        (
+            "run_time",
+            serde_json::to_string(&first.segments[0].run_time),
+        ),
+        (
+            "power_up",
+            serde_json::to_string(&first.segments[0].power_up),
+        ),
+        (
+            "power_off",
+            serde_json::to_string(&first.segments[0].power_off),
+        ),
+        ("expiry", serde_json::to_string(&first.segments[0].expiry)),
+        ("settle", serde_json::to_string(&first.segments[0].settle)),
+        (
+            "read_back",
+            serde_json::to_string(&first.segments[0].read_back),
+        ),
+    ] {
+        writeln!(text, "{key}: {}", value.unwrap()).unwrap();
+    }
+    for fact in first
+        .facts
+        .iter()
+        .filter(|fact| fact.table != "controller.model")
+    {
+        writeln!(
+            text,
+            "{:?} [{}] {}",
+            fact.confidence, fact.table, fact.source
+        )
+        .unwrap();
+    }
+    for board in &profile.boards {
+        writeln!(
+            text,
+            "\n{} ({:?}): {}",
+            board.id, board.confidence, board.title
+        )
+        .unwrap();
+        for fact in board
+            .facts
+            .iter()
+            .filter(|fact| fact.table == "controller.model")
+        {
+            writeln!(text, "  {:?} {}", fact.confidence, fact.source).unwrap();
+        }
+        wiring(board, &mut text);
+    }
+    text
+}
+
+/// A Lanner model has up to 72 pairs, all alike: its modules tell everything.
+fn wiring(board: &Board, text: &mut String) {
+    let names = names(board);
+    if let ControllerSpec::LannerGen3 { modules, pairs, .. } = &board.controller {
+        for module in modules {
+            writeln!(text, "  {}", serde_json::to_string(module).unwrap()).unwrap();
+        }
+        let last = names.last().unwrap();
+        writeln!(text, "  {} pairs: {} to {last}", pairs.len(), names[0]).unwrap();
+    } else {
+        writeln!(
+            text,
+            "  {}",
+            serde_json::to_string(&board.controller).unwrap()
+        )
+        .unwrap();
+        writeln!(text, "  segments: {}", names.join(" ")).unwrap();
+    }
+}
+
+#[test]
+fn the_built_in_catalogue_is_what_the_repository_ships() {
+    let built_in: Vec<String> = catalogue::list(&[]).into_iter().map(|e| e.id).collect();
+    let files: Vec<String> = shipped().iter().map(|path| stem(path)).collect();
+    assert_eq!(built_in, files);
+    for entry in catalogue::list(&[]) {
+        let profile = entry.profile.unwrap();
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards");
+        assert_eq!(profile, parse(&dir.join(format!("{}.toml", entry.id))));
+    }
+}
+
+#[test]
+fn a_board_is_loaded_by_name_or_family_and_model() {
+    let board = catalogue::load(&[], "reference").unwrap();
+    assert_eq!(board.segments.len(), 2);
+    let board = catalogue::load(&[], "lanner-gen3/mb-8771").unwrap();
+    assert_eq!(board.segments.len(), 4 * 8);
+    let error = catalogue::load(&[], "lanner-gen3").unwrap_err().to_string();
+    assert!(error.contains("`lanner-gen3` is a family"), "{error}");
+    let error = catalogue::load(&[], "lanner-gen3/mb-8772")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("did you mean `lanner-gen3/mb-877"),
+        "{error}"
+    );
+    let error = catalogue::load(&[], "referense").unwrap_err().to_string();
+    assert!(error.contains("did you mean `reference`?"), "{error}");
+}
+
+#[test]
+fn a_sites_own_profile_hides_the_installed_one_and_a_broken_one_is_not_skipped() {
+    let site = tempfile::tempdir().unwrap();
+    let dirs = [site.path().to_owned()];
+    let text = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("boards/reference.toml"),
+    )
+    .unwrap();
+    let file = site.path().join("reference.toml");
+    std::fs::write(&file, text.replace("address = 0x42", "address = 0x43")).unwrap();
+    let board = catalogue::load(&dirs, "reference").unwrap();
+    let json = serde_json::to_string(&board.controller).unwrap();
+    assert!(json.contains("\"address\":67"), "{json}");
+
+    std::fs::write(&file, "schema = 1\n").unwrap();
+    assert!(catalogue::load(&dirs, "reference").is_err());
+    assert_eq!(
+        catalogue::list(&dirs)
+            .iter()
+            .filter(|e| e.profile.is_err())
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_profile_anybody_may_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = tempfile::tempdir().unwrap();
+    let file = site.path().join("mine.toml");
+    std::fs::write(&file, "schema = 1\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let error = catalogue::load(&[site.path().to_owned()], "mine")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("everybody may write it (mode 0666)"),
+        "{error}"
+    );
+}
+
+fn names(board: &Board) -> Vec<&str> {
+    board.segments.iter().map(|s| s.name.as_str()).collect()
+}
+
+#[test]
+fn a_site_uses_part_of_a_board_and_the_rest_is_never_addressed() {
+    let board = catalogue::load(&[], "lanner-gen3/mb-8771").unwrap();
+    let wanted: Vec<usize> = ["slot2.pair1", "slot4.pair3"]
+        .iter()
+        .map(|name| board.segments.iter().position(|s| s.name == *name).unwrap())
+        .collect();
+    let part = board.only(&wanted).unwrap();
+    assert_eq!(names(&part), ["slot2.pair1", "slot4.pair3"]);
+    let ControllerSpec::LannerGen3 { modules, pairs, .. } = part.controller else {
+        panic!("not a Lanner");
+    };
+    let muxes: Vec<&[(u8, u8)]> = modules.iter().map(|m| m.mux.as_slice()).collect();
+    assert_eq!(muxes, [&[(0x73, 0x02)], &[(0x73, 0x08)]]);
+    assert_eq!(
+        pairs,
+        [
+            LannerPair { module: 0, bit: 0 },
+            LannerPair { module: 1, bit: 2 }
+        ]
+    );
+}
+
+#[test]
+fn segments_counted_from_the_first_cannot_be_skipped() {
+    let board = catalogue::load(&[], "reference").unwrap();
+    assert!(board.only(&[0]).is_ok());
+    let error = board.only(&[1]).unwrap_err();
+    assert!(
+        error.contains("use them in order from `segment1`"),
+        "{error}"
+    );
+}
