@@ -10,6 +10,7 @@ pub mod error;
 pub mod guest;
 pub mod guest_agent;
 mod message;
+pub mod outcome;
 pub mod qemu;
 pub mod qmp;
 pub mod socket;
