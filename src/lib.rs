@@ -12,5 +12,6 @@ pub mod config;
 pub mod diagnose;
 pub mod io;
 pub mod node;
+pub mod replay;
 pub mod plan;
 pub mod sim;
