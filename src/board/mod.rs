@@ -18,6 +18,7 @@ pub mod plain_i2c;
 pub mod profile;
 mod pulse_train;
 pub mod raw;
+mod reference;
 mod retrying;
 mod riverbed;
 #[cfg(test)]
