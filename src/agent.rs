@@ -10,6 +10,7 @@
 
 pub mod hands;
 pub mod run;
+pub mod setup;
 pub mod snapshot;
 pub mod stats;
 

@@ -33,7 +33,7 @@ impl Site {
                 period: self.timing.period,
                 kick_every: self.timing.kick_every,
             },
-            watchdog: (watchdog.mode == WatchdogMode::Device).then(|| WatchdogPolicy {
+            watchdog: (watchdog.mode != WatchdogMode::Off).then(|| WatchdogPolicy {
                 keepalive_every: watchdog.timeout / KEEPALIVES_PER_TIMEOUT,
                 // A job of bounded retries is long over by then; half a timeout is left for the reset to follow.
                 job_overdue_after: watchdog.timeout / 2,
