@@ -196,3 +196,7 @@ fn finish(crew: Crew) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;
