@@ -180,6 +180,7 @@ impl<D: Decide> Agent<D> {
 
     fn publish(&mut self, now: Instant) {
         let status = self.node.status(now);
+        self.stats.dropped = self.hands.dropped;
         if !self.snapshot.publish(Published {
             status,
             stats: self.stats.clone(),
