@@ -8,7 +8,7 @@ use fencepost_firmware::{Contact, Controller as Firmware, Entropy, I2cTarget, In
 
 use super::*;
 use crate::board::DeadManReading;
-use crate::board::bus::{BusError, Clock, Pec, SmBus};
+use crate::board::bus::{Clock, SmBus};
 use crate::board::plain_i2c::{Alone, PlainI2c};
 use crate::board::script::ScriptClock;
 
@@ -90,53 +90,6 @@ impl I2c for Part {
     }
 }
 
-/// An adapter like many chipsets': bytes and words, nothing else.
-struct BytesAndWords(PlainI2c<Part>);
-
-impl BytesAndWords {
-    fn lacks(transaction: &str) -> BusError {
-        BusError::Unsupported {
-            adapter: "chipset".to_owned(),
-            transaction: transaction.to_owned(),
-            offers: "bytes and words".to_owned(),
-        }
-    }
-}
-
-impl SmBus for BytesAndWords {
-    fn adapter(&self) -> &str {
-        "chipset"
-    }
-    fn send_byte(&mut self, address: u8, value: u8) -> Result<(), BusError> {
-        self.0.send_byte(address, value)
-    }
-    fn receive_byte(&mut self, address: u8) -> Result<u8, BusError> {
-        self.0.receive_byte(address)
-    }
-    fn write_byte_data(&mut self, address: u8, command: u8, value: u8) -> Result<(), BusError> {
-        self.0.write_byte_data(address, command, value)
-    }
-    fn read_byte_data(&mut self, address: u8, command: u8) -> Result<u8, BusError> {
-        self.0.read_byte_data(address, command)
-    }
-    fn read_word_data(&mut self, address: u8, command: u8) -> Result<u16, BusError> {
-        self.0.read_word_data(address, command)
-    }
-    fn write_word_data(&mut self, address: u8, command: u8, value: u16) -> Result<(), BusError> {
-        self.0.write_word_data(address, command, value)
-    }
-    fn block_write(&mut self, _: u8, _: u8, _: &[u8], _: Pec) -> Result<(), BusError> {
-        Err(Self::lacks("block write"))
-    }
-    fn block_read(&mut self, _: u8, _: u8, _: Pec) -> Result<Vec<u8>, BusError> {
-        Err(Self::lacks("block read"))
-    }
-    fn lock(&mut self) -> Result<(), BusError> {
-        Ok(())
-    }
-    fn unlock(&mut self) {}
-}
-
 struct Bench {
     driver: Reference,
     part: Part,
@@ -180,7 +133,7 @@ fn open(part: &Part, clock: &ScriptClock, adapter: Adapter) -> Reference {
     let plain = PlainI2c::new(part.clone(), Alone, "test bus");
     let bus: Box<dyn SmBus> = match adapter {
         Adapter::Plain => Box::new(plain),
-        Adapter::BytesAndWords => Box::new(BytesAndWords(plain)),
+        Adapter::BytesAndWords => Box::new(plain.without_blocks()),
     };
     let states = [RelayState::Normal, RelayState::Bypass];
     let segments = vec![
