@@ -22,7 +22,7 @@ mod reference;
 mod retrying;
 mod riverbed;
 #[cfg(test)]
-mod script;
+pub(crate) mod script;
 mod select;
 mod vendor;
 mod vendor_ticket;
