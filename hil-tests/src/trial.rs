@@ -3,6 +3,7 @@
 //! Nothing sleeps and hopes: whatever is awaited has a deadline, and its absence is the failure. Bounds count from the stimulus; a stimulus
 //! given in the guest is dated by the guest's own clock just before it, so that a slow command channel is not held against the product.
 
+mod judge;
 mod record;
 
 use std::time::Duration;
@@ -147,6 +148,11 @@ impl<'a> Trial<'a> {
             bound.as_secs_f64() * 1000.0
         );
         Ok(())
+    }
+
+    /// From the stimulus to the contacts, as last awaited.
+    pub fn relay_took(&self) -> Duration {
+        self.relay.unwrap_or_default()
     }
 
     /// The host may be on the wire again from now on.
