@@ -4,20 +4,18 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fencepost::agent::ExitReason;
-use fencepost::agent::run::{Memory, Setup, run as run_agent};
+use fencepost::agent::run::run as run_agent;
+use fencepost::agent::setup::Setup;
 use fencepost::commissioning;
-use fencepost::config::{Config, Site, WatchdogMode};
-use fencepost::io::control::Spec;
+use fencepost::config::Site;
 use fencepost::io::lock::LockError;
-use fencepost::io::realtime::Priority;
-use fencepost::io::watchdog::WatchdogSpec;
 use fencepost::node::policy::Commissioning;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::exit::{Exit, Failure};
-use super::{Global, checks, hardware, places};
+use super::{Global, hardware, places};
 
 /// Hold this appliance's relays; the service itself
 ///
@@ -35,7 +33,7 @@ pub(crate) struct Options {
 pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     log_to_journal_or_terminal();
     let site = places::proven_site(global)?;
-    let setup = setup(site, global, options)?;
+    let setup = setup(&site, global, options)?;
     match run_agent(setup) {
         Ok(ExitReason::Stopped(how)) => {
             tracing::info!(?how, "ended as told");
@@ -49,38 +47,28 @@ pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     }
 }
 
-fn setup(site: Site, global: &Global, options: &Options) -> Result<Setup, Failure> {
-    let commissioning = commissioned(&site, options);
-    let record = options.record.clone().or_else(|| site.config.record.clone());
-    if let Some(path) = &record {
+fn setup(site: &Site, global: &Global, options: &Options) -> Result<Setup, Failure> {
+    let mut setup = Setup::new(site, commissioned(site, options), hardware::wiring(site));
+    if let Some(socket) = &global.socket {
+        setup.socket.path.clone_from(socket);
+    }
+    if options.record.is_some() {
+        setup.record.clone_from(&options.record);
+    }
+    if let Some(path) = &setup.record {
         set_aside(path)?;
     }
-    let config = &site.config;
-    Ok(Setup {
-        board: site.board.id.clone(),
-        policy: site.policy(commissioning),
-        checks: checks::specs(config),
-        watchdog: watchdog(config),
-        socket: Spec {
-            path: global.socket.clone().unwrap_or_else(|| config.control.socket.clone()),
-            readers: config.control.readers_group.clone(),
-            operators: config.control.operators_group.clone(),
-            board: site.board.id.clone(),
-        },
-        state_directory: config.state.dir.clone(),
-        run_directory: config.state.runtime_dir.clone(),
-        control_priority: Priority::CONTROL,
-        bus_priority: Priority::BUS,
-        memory: Memory::Locked,
-        record,
-        opener: hardware::opener(site),
-    })
+    Ok(setup)
 }
 
 fn commissioned(site: &Site, options: &Options) -> Commissioning {
     match commissioning::load(&site.config.state.dir, site) {
         Ok(record) => {
-            tracing::info!(operator = record.operator, time = record.time, "commissioned");
+            tracing::info!(
+                operator = record.operator,
+                time = record.time,
+                "commissioned"
+            );
             Commissioning::Done
         }
         Err(missing) if options.uncommissioned => {
@@ -94,28 +82,14 @@ fn commissioned(site: &Site, options: &Options) -> Commissioning {
     }
 }
 
-const fn needs_device(mode: WatchdogMode) -> bool {
-    matches!(mode, WatchdogMode::Device)
-}
-
-/// In the other modes there is nothing for the agent to keep: systemd's own watchdog sees the unit's signs of life.
-fn watchdog(config: &Config) -> Option<WatchdogSpec> {
-    let watchdog = &config.watchdog;
-    needs_device(watchdog.mode).then(|| WatchdogSpec::Device {
-        path: watchdog.device.clone(),
-        timeout: watchdog.timeout,
-        pretimeout: watchdog.pretimeout,
-    })
-}
-
 /// A recording is never overwritten or continued; the last one is kept under another name.
 fn set_aside(path: &Path) -> Result<(), Failure> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".old");
     match std::fs::rename(path, &aside) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Failure::failed(format!("{} cannot be set aside: {error}", path.display())))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::failed(
+            format!("{} cannot be set aside: {error}", path.display()),
+        )),
         _ => Ok(()),
     }
 }
@@ -129,6 +103,8 @@ fn log_to_journal_or_terminal() {
     {
         registry.with(journal).init();
     } else {
-        registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).init();
+        registry
+            .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+            .init();
     }
 }

@@ -45,9 +45,17 @@ pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     } else {
         out.write_all(plan.render().as_bytes())?;
         match record {
-            Ok(record) => writeln!(out, "wiring    commissioned by {}, {}", record.operator, record.time)?,
+            Ok(record) => writeln!(
+                out,
+                "wiring    commissioned by {}, {}",
+                record.operator, record.time
+            )?,
             Err(missing) => writeln!(out, "wiring    {missing}")?,
         }
     }
-    Ok(if plan.refusals.is_empty() { Exit::Done } else { Exit::Configuration })
+    Ok(if plan.refusals.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Configuration
+    })
 }

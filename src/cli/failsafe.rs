@@ -42,7 +42,10 @@ pub(crate) fn run(global: &Global, _options: &Options) -> Result<Exit, Failure> 
             }
             Err(sentence) => {
                 all = false;
-                eprintln!("fencepost: segment {}: {} failed: {sentence}", segment.name, segment.fail);
+                eprintln!(
+                    "fencepost: segment {}: {} failed: {sentence}",
+                    segment.name, segment.fail
+                );
             }
         }
     }

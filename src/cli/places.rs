@@ -11,19 +11,26 @@ use super::exit::{Exit, Failure};
 
 /// The site's configuration.
 pub(crate) fn config_path(global: &Global) -> PathBuf {
-    global.config.clone().unwrap_or_else(|| PathBuf::from(config::STANDARD_FILE))
+    global
+        .config
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(config::STANDARD_FILE))
 }
 
 /// Directories with board profiles, first hit wins; the built-in ones come after them in any case.
 pub(crate) fn board_dirs(global: &Global) -> Vec<PathBuf> {
-    global.boards.as_ref().map_or_else(catalogue::standard_dirs, |dir| vec![dir.clone()])
+    global
+        .boards
+        .as_ref()
+        .map_or_else(catalogue::standard_dirs, |dir| vec![dir.clone()])
 }
 
 /// Configuration and board, joined.
 pub(crate) fn site(global: &Global) -> Result<Site, Failure> {
     let config = Config::load(&config_path(global))?;
     let board = catalogue::load(&board_dirs(global), &config.board)?;
-    Site::new(config, &board).map_err(|mistakes| Failure::new(Exit::Configuration, mistakes.to_string()))
+    Site::new(config, &board)
+        .map_err(|mistakes| Failure::new(Exit::Configuration, mistakes.to_string()))
 }
 
 /// Configuration and board, joined, and proven not to contradict each other: what may touch hardware.

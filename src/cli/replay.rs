@@ -22,12 +22,14 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<Exit, Failure> {
     let name = options.file.display();
-    let file = File::open(&options.file)
-        .map_err(|error| Failure::failed(format!("{name}: {error}")))?;
-    let replayed = replay::replay(BufReader::new(file), std::io::stdout().lock())
-        .map_err(|error| match error.downcast::<std::io::Error>() {
-            Ok(error) => Failure::from(error),
-            Err(error) => Failure::failed(format!("{name}: {error:#}")),
+    let file =
+        File::open(&options.file).map_err(|error| Failure::failed(format!("{name}: {error}")))?;
+    let replayed =
+        replay::replay(BufReader::new(file), std::io::stdout().lock()).map_err(|error| {
+            match error.downcast::<std::io::Error>() {
+                Ok(error) => Failure::from(error),
+                Err(error) => Failure::failed(format!("{name}: {error:#}")),
+            }
         })?;
     eprintln!(
         "{} events, {} deadlines, {} actions",

@@ -99,14 +99,8 @@ mod tests {
             carrier: true,
             losses: 7,
         });
-        assert_eq!(
-            ports.link(&PortRef::Interface("eth1".to_owned())),
-            wanted
-        );
-        assert_eq!(
-            ports.link(&PortRef::Pci("0000:03:00.0".to_owned())),
-            wanted
-        );
+        assert_eq!(ports.link(&PortRef::Interface("eth1".to_owned())), wanted);
+        assert_eq!(ports.link(&PortRef::Pci("0000:03:00.0".to_owned())), wanted);
         let missing = ports.link(&PortRef::Pci("0000:04:00.0".to_owned()));
         assert!(missing.unwrap_err().contains("card or driver missing"));
     }

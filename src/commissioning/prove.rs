@@ -105,7 +105,11 @@ impl Procedure<'_> {
         let name = self.name(index).to_owned();
         let facts = &self.site.board.segments[index];
         let fail = self.site.config.segments[index].fail;
-        let mut cuts: Vec<CutState> = facts.run_time.iter().filter_map(|s| cut_state(*s)).collect();
+        let mut cuts: Vec<CutState> = facts
+            .run_time
+            .iter()
+            .filter_map(|s| cut_state(*s))
+            .collect();
         // The one that matters last, so that it is the state the segment is left in.
         cuts.sort_by_key(|cut| *cut == fail);
         self.bench.tell(&format!("segment {name}"));
@@ -141,7 +145,10 @@ impl Procedure<'_> {
         let seen = moved.after;
         let readable = seen.state != RelayState::Unknown;
         if readable && seen.state != state {
-            return Err(self.disproved(index, format!("ordered to {state}, it reads {}", seen.state)));
+            return Err(self.disproved(
+                index,
+                format!("ordered to {state}, it reads {}", seen.state),
+            ));
         }
         self.await_carrier(index, state, &own, begin)?;
         let took = self.bench.now().since(begin);
@@ -150,7 +157,9 @@ impl Procedure<'_> {
         }
         self.refuse_moved_neighbours(index, &others)?;
         let carrier_ms = millis(took);
-        self.bench.tell(&format!("  {state:<10}  as ordered, carrier followed within {carrier_ms} ms"));
+        self.bench.tell(&format!(
+            "  {state:<10}  as ordered, carrier followed within {carrier_ms} ms"
+        ));
         Ok(StepProof {
             state,
             read: seen.state,
@@ -221,7 +230,12 @@ impl Procedure<'_> {
         let until = self.bench.now() + STAY_DARK;
         while self.bench.now() < until {
             let links = self.links(index)?;
-            if let Some((port, _)) = self.ports(index).iter().zip(links).find(|(_, it)| it.carrier) {
+            if let Some((port, _)) = self
+                .ports(index)
+                .iter()
+                .zip(links)
+                .find(|(_, it)| it.carrier)
+            {
                 let what = format!("in Disconnect, {} has carrier", port_name(port));
                 return Err(self.disproved(index, what));
             }
@@ -313,7 +327,8 @@ impl Procedure<'_> {
                 "  dead-man    slower than assumed: put `measured_ms = {ms}` under [dead_man]"
             ));
         }
-        self.bench.tell(&format!("  dead-man    fired {ms} ms after the last kick"));
+        self.bench
+            .tell(&format!("  dead-man    fired {ms} ms after the last kick"));
         // The relay is away; an order makes sure of the fail state and of what the driver believes.
         let fail = self.site.config.segments[index].fail;
         self.order(index, fail.into())?;
@@ -322,7 +337,10 @@ impl Procedure<'_> {
 
     fn lost_carrier(&mut self, index: usize, before: &[Link]) -> Result<bool, Stopped> {
         let now = self.links(index)?;
-        Ok(now.iter().zip(before).any(|(now, before)| now.losses != before.losses))
+        Ok(now
+            .iter()
+            .zip(before)
+            .any(|(now, before)| now.losses != before.losses))
     }
 
     fn arm(&mut self) -> Result<(), Stopped> {
@@ -398,7 +416,10 @@ impl Procedure<'_> {
     }
 
     fn ports(&self, index: usize) -> &[PortRef] {
-        self.site.config.segments[index].ports.as_ref().map_or(&[], |ports| &ports[..])
+        self.site.config.segments[index]
+            .ports
+            .as_ref()
+            .map_or(&[], |ports| &ports[..])
     }
 
     fn name(&self, index: usize) -> &str {

@@ -2,11 +2,12 @@
 
 use core::time::Duration;
 
-use super::{Check, Site, WatchdogMode};
+use super::{CarrierWhenCut, Check, CheckKind, Site, WatchdogMode};
 use crate::board::profile::ReadBack;
 use crate::node::Policy;
 use crate::node::policy::{
-    CheckPolicy, Commissioning, DeadManPolicy, ReadBackPolicy, SegmentPolicy, WatchdogPolicy,
+    CarrierRole, CheckPolicy, Commissioning, DeadManPolicy, ReadBackPolicy, SegmentPolicy,
+    WatchdogPolicy,
 };
 
 /// Keepalives per watchdog timeout. The node asks for at least three; one more may be lost.
@@ -56,6 +57,7 @@ impl Site {
                 fail: segment.fail,
                 settings: *settings,
                 dwell: segment.dwell,
+                relink: segment.relink,
                 closes_per_hour_max: segment.closes_per_hour_max,
                 read_back: match fact.read_back {
                     ReadBack::Nothing => ReadBackPolicy::Impossible,
@@ -79,7 +81,27 @@ impl Site {
                 .collect(),
             rise: check.rise,
             fall: check.fall,
+            carrier: self.carrier_role(check),
             stale_after: check.stale_after(),
+        }
+    }
+}
+
+impl Site {
+    /// Carrier checks of a segment whose cut ports are dark can prove nothing before the close.
+    fn carrier_role(&self, check: &Check) -> CarrierRole {
+        let CheckKind::Carrier { port } = &check.kind else {
+            return CarrierRole::None;
+        };
+        let segment = self
+            .config
+            .segments
+            .iter()
+            .find(|segment| segment.ports.iter().flatten().any(|mine| mine == port));
+        match segment.map(|segment| segment.carrier_when_cut) {
+            None => CarrierRole::None,
+            Some(CarrierWhenCut::Expected) => CarrierRole::Always,
+            Some(CarrierWhenCut::Absent) => CarrierRole::InNormalOnly,
         }
     }
 }

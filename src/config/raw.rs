@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::check::RawCheck;
 use super::places::{Places, SegmentPlaces, of};
-use super::{Adapter, CarrierWatch, Config, Segment, Topology};
+use super::{Adapter, CarrierWatch, CarrierWhenCut, Config, Segment, Topology};
 use crate::board::controller::{CutState, SegmentSettings};
 use crate::board::raw::words;
 use crate::diagnose::{Findings, Mistake, Mistakes, Source};
@@ -61,7 +61,9 @@ struct RawSegment {
     ports: Option<Spanned<Vec<Spanned<String>>>>,
     fail: Option<Spanned<CutState>>,
     dwell_ms: Option<Spanned<i64>>,
+    relink_ms: Option<Spanned<i64>>,
     closes_per_hour_max: Option<Spanned<i64>>,
+    carrier_when_cut: Option<Spanned<CarrierWhenCut>>,
     power_up: Option<Spanned<CutState>>,
     power_off: Option<Spanned<CutState>>,
     expiry: Option<Spanned<CutState>>,
@@ -196,7 +198,12 @@ impl RawSegment {
                 .and_then(|raw| words::ports(raw, findings)),
             fail: setting(&self.fail).unwrap_or(CutState::Bypass),
             dwell: millis("dwell_ms", &self.dwell_ms, 5_000, 0, 3_600_000, findings),
+            relink: millis("relink_ms", &self.relink_ms, 6_000, 0, 60_000, findings),
             closes_per_hour_max: closes.unwrap_or(20),
+            carrier_when_cut: self
+                .carrier_when_cut
+                .as_ref()
+                .map_or(CarrierWhenCut::Expected, |raw| *raw.get_ref()),
             overrides: SegmentSettings {
                 power_up: setting(&self.power_up),
                 power_off: setting(&self.power_off),

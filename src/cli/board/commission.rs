@@ -53,7 +53,10 @@ pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
         confirm()?;
     }
     let relink = Duration::from_secs(options.relink);
-    let mut bench = Machine { ports: Ports::default(), interrupted: watch_signals()? };
+    let mut bench = Machine {
+        ports: Ports::default(),
+        interrupted: watch_signals()?,
+    };
     let proven = commissioning::prove(&site, controller.as_mut(), &mut bench, relink);
     sign_off(&site, controller.as_mut(), operator, identity, proven)
 }
@@ -90,8 +93,14 @@ fn sign_off(
                     .join(", "),
                 Err(fault) => format!("cannot be read: {fault}"),
             };
-            let record = if disproved { "any earlier record is removed" } else { "an earlier record stands" };
-            Err(Failure::failed(format!("not commissioned: {stopped}\n  segments now: {left}; {record}")))
+            let record = if disproved {
+                "any earlier record is removed"
+            } else {
+                "an earlier record stands"
+            };
+            Err(Failure::failed(format!(
+                "not commissioned: {stopped}\n  segments now: {left}; {record}"
+            )))
         }
     }
 }
@@ -103,12 +112,19 @@ fn announce(site: &Site, identity: &Identity, operator: &str) {
             PortRef::Pci(name) | PortRef::Interface(name) => name.as_str(),
         });
         let ports = ports.collect::<Vec<_>>().join(" and ");
-        println!("  segment {}: ports {ports}, fails to {}", segment.name, segment.fail);
+        println!(
+            "  segment {}: ports {ports}, fails to {}",
+            segment.name, segment.fail
+        );
     }
     if site.timing.arming == Arming::Absent {
-        println!("this board has no dead-man: if this program is killed, a relay may stay in Normal");
+        println!(
+            "this board has no dead-man: if this program is killed, a relay may stay in Normal"
+        );
     }
-    println!("every relay will be moved several times, traffic is interrupted; signed off by {operator}");
+    println!(
+        "every relay will be moved several times, traffic is interrupted; signed off by {operator}"
+    );
 }
 
 fn confirm() -> Result<(), Failure> {
@@ -128,8 +144,16 @@ fn confirm() -> Result<(), Failure> {
 
 /// A name, never just *root*: somebody answers for it.
 fn operator(options: &Options) -> Result<String, Failure> {
-    let named = options.operator.clone().or_else(|| std::env::var("SUDO_USER").ok());
-    let user = || User::from_uid(Uid::current()).ok().flatten().map(|user| user.name);
+    let named = options
+        .operator
+        .clone()
+        .or_else(|| std::env::var("SUDO_USER").ok());
+    let user = || {
+        User::from_uid(Uid::current())
+            .ok()
+            .flatten()
+            .map(|user| user.name)
+    };
     named
         .or_else(user)
         .map(|name| name.trim().to_owned())

@@ -114,11 +114,20 @@ fn from_agent(status: AgentStatus) -> Probed {
 }
 
 fn render(probed: &Probed) -> String {
-    let who = probed.identity.as_ref().map_or("not opened".to_owned(), |identity| {
-        let firmware = identity.firmware.as_ref().map_or(String::new(), |it| format!(", firmware {it}"));
-        let id = identity.unique_id.as_ref().map_or(String::new(), |it| format!(", id {it}"));
-        format!("{}{firmware}{id}", identity.model)
-    });
+    let who = probed
+        .identity
+        .as_ref()
+        .map_or("not opened".to_owned(), |identity| {
+            let firmware = identity
+                .firmware
+                .as_ref()
+                .map_or(String::new(), |it| format!(", firmware {it}"));
+            let id = identity
+                .unique_id
+                .as_ref()
+                .map_or(String::new(), |it| format!(", id {it}"));
+            format!("{}{firmware}{id}", identity.model)
+        });
     let mut text = format!(
         "board       {}\nasked       the {}\ncontroller  {who}\ndead-man    {}\n",
         probed.board, probed.asked, probed.dead_man
@@ -132,7 +141,11 @@ fn render(probed: &Probed) -> String {
     text.push('\n');
     let mut table = Table::new(&["SEGMENT", "STATE", "READ FROM"]);
     for row in &probed.segments {
-        table.row(vec![row.segment.clone(), row.state.clone(), row.read_from.to_owned()]);
+        table.row(vec![
+            row.segment.clone(),
+            row.state.clone(),
+            row.read_from.to_owned(),
+        ]);
     }
     text.push_str(&table.render(Ink::for_stdout()));
     text

@@ -41,8 +41,16 @@ pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
 
 fn render(board: &Board, ink: Ink) -> Result<String, Failure> {
     let mut text = format!("{}  {}\n\n", ink.bold(&board.id), board.title);
-    let mut segments =
-        Table::new(&["SEGMENT", "RUN-TIME", "POWER-UP", "POWER-OFF", "EXPIRY", "SETTLES", "READ FROM", "PORTS"]);
+    let mut segments = Table::new(&[
+        "SEGMENT",
+        "RUN-TIME",
+        "POWER-UP",
+        "POWER-OFF",
+        "EXPIRY",
+        "SETTLES",
+        "READ FROM",
+        "PORTS",
+    ]);
     for segment in &board.segments {
         segments.row(row(segment));
     }
@@ -75,12 +83,15 @@ fn row(segment: &BoardSegment) -> Vec<String> {
         ReadBack::Drive => "coil drive",
         ReadBack::Nothing => "nothing",
     };
-    let ports = segment.ports.as_ref().map_or("the site's".to_owned(), |ports| {
-        let names = ports.iter().map(|port| match port {
-            PortRef::Pci(name) | PortRef::Interface(name) => name.as_str(),
+    let ports = segment
+        .ports
+        .as_ref()
+        .map_or("the site's".to_owned(), |ports| {
+            let names = ports.iter().map(|port| match port {
+                PortRef::Pci(name) | PortRef::Interface(name) => name.as_str(),
+            });
+            names.collect::<Vec<_>>().join(" ")
         });
-        names.collect::<Vec<_>>().join(" ")
-    });
     vec![
         segment.name.clone(),
         states(&segment.run_time),
@@ -106,7 +117,11 @@ fn setting(spec: &SettingSpec) -> String {
 }
 
 fn states(states: &[RelayState]) -> String {
-    states.iter().map(ToString::to_string).collect::<Vec<_>>().join("/")
+    states
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 fn dead_man(board: &Board) -> String {
@@ -119,9 +134,18 @@ fn dead_man(board: &Board) -> String {
     };
     let periods = match &spec.periods {
         Periods::Range { min, max, step } => {
-            format!("{} to {} in steps of {}", span(*min), span(*max), span(*step))
+            format!(
+                "{} to {} in steps of {}",
+                span(*min),
+                span(*max),
+                span(*step)
+            )
         }
-        Periods::List(list) => list.iter().map(|it| span(*it)).collect::<Vec<_>>().join(", "),
+        Periods::List(list) => list
+            .iter()
+            .map(|it| span(*it))
+            .collect::<Vec<_>>()
+            .join(", "),
         Periods::Fixed(period) => span(*period),
         Periods::Assumed(period) => format!("assumed {}", span(*period)),
         Periods::None => "no period".to_owned(),
