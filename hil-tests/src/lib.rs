@@ -16,6 +16,8 @@ pub mod oracle;
 pub mod outcome;
 pub mod qemu;
 pub mod qmp;
+pub mod runner;
+pub mod scenario;
 pub mod socket;
 pub mod trial;
 pub mod vhost;
