@@ -2,15 +2,17 @@
 //!
 //! For each segment: `Normal` (carrier of both its ports must come), each cut state the board can do (carrier of both
 //! must be lost; for `Disconnect` it must stay away), and at last the dead-man: kicks stop, and the relay must leave
-//! `Normal` by itself. During every move the ports of all other segments must keep still, which is what finds two
-//! segments that were swapped. However it ends, every segment is put into its fail state.
+//! `Normal` by itself. During every move no port of another segment may lose carrier, which finds relays that are mixed up or tied
+//! together. However it ends, every segment is put into its fail state.
 
 use core::time::Duration;
 
 use super::ports::Link;
 use super::record::{SegmentProof, StepProof};
 use super::wiring::port_name;
-use crate::board::controller::{Controller, CutState, DeadManReading, Fault, Moved, RelayState};
+use crate::board::controller::{
+    Controller, CutState, DeadManReading, Evidence, Fault, Moved, RelayState,
+};
 use crate::board::profile::PortRef;
 use crate::config::{PeriodKnown, Site};
 use crate::node::Instant;
@@ -251,9 +253,10 @@ impl Procedure<'_> {
     ) -> Result<(), Stopped> {
         let now = self.other_links(index)?;
         for ((other, was), (_, is)) in before.iter().zip(&now) {
-            if was != is {
+            // Only a loss says that a relay moved: links of an earlier step may still be coming up.
+            if was.iter().zip(is).any(|(was, is)| was.losses != is.losses) {
                 let what = format!(
-                    "when it moved, carrier of segment {} changed: the two are swapped, in the profile or in the cabling",
+                    "when it moved, segment {} lost carrier: its relay moves too, or the two are mixed up",
                     self.name(*other)
                 );
                 return Err(self.disproved(index, what));
@@ -276,13 +279,14 @@ impl Procedure<'_> {
                 .read()
                 .map_err(|fault| unfinished("waiting for the dead-man", &fault))?;
             let took = self.bench.now().since(begin);
-            let state = reading.segments.get(index).map(|segment| segment.state);
-            match state {
-                Some(RelayState::Bypass | RelayState::Disconnect) => {
-                    return self.judge_expiry(index, state, took);
+            let seen = reading.segments.get(index);
+            // A coil's drive says Normal while the timer behind it has let the relay fall: then the ports tell.
+            let truthful = seen.is_some_and(|it| it.evidence <= Evidence::Register);
+            match seen.map(|segment| segment.state) {
+                Some(state @ (RelayState::Bypass | RelayState::Disconnect)) => {
+                    return self.judge_expiry(index, Some(state), took);
                 }
-                // Nothing can be read: the ports tell.
-                Some(RelayState::Unknown) | None if self.lost_carrier(index, &before)? => {
+                _ if !truthful && self.lost_carrier(index, &before)? => {
                     return self.judge_expiry(index, None, took);
                 }
                 _ => {}
