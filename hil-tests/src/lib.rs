@@ -16,6 +16,7 @@ pub mod oracle;
 pub mod outcome;
 pub mod qemu;
 pub mod qmp;
+pub mod rig;
 pub mod runner;
 pub mod scenario;
 pub mod socket;
