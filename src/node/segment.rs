@@ -134,6 +134,11 @@ impl Segment {
         self.job.is_none() && self.place() == self.wanted.0
     }
 
+    /// It has a ticket out, or is asking for one.
+    pub(super) fn closing(&self) -> bool {
+        matches!(self.job, Some(Job::Ticket | Job::Close))
+    }
+
     pub(super) fn busy(&self) -> bool {
         self.job.is_some()
     }
