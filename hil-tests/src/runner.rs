@@ -12,12 +12,17 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
+use fencepost::board::RelayState;
+
 use crate::appliance::model::{MODELS, Model};
 use crate::appliance::{Appliance, Setting};
 use crate::guest::Image;
 use crate::outcome::{Outcome, Report, Timeline, Totals, Verdict};
 use crate::scenario::{Aftermath, Scenario};
 use crate::trial::Trial;
+
+/// How often an appliance is brought to rest for one scenario.
+const TRIES: usize = 3;
 
 /// What to run, and where results go.
 #[derive(Debug, Clone, Default)]
@@ -124,8 +129,14 @@ fn run_one(scenario: &Scenario, model: Model, appliance: &mut Option<Appliance>,
         Ok(bench) => appliance.insert(bench),
         Err(error) => return failed(format!("no appliance: {error}")),
     };
-    if let Err(error) = bench.settle_normal() {
-        return failed(format!("not begun: {error}"));
+    // Emulation may trip a check between the two: then it has to come to rest once more.
+    for _ in 0..TRIES {
+        if let Err(error) = bench.settle_normal() {
+            return failed(format!("not begun: {error}"));
+        }
+        if bench.relays().iter().all(|relay| *relay == RelayState::Normal) {
+            break;
+        }
     }
     let mut trial = match Trial::begin(bench) {
         Ok(trial) => trial,

@@ -45,6 +45,7 @@ impl<'a> Trial<'a> {
         appliance.begin();
         let start = appliance.now();
         let at_start = appliance.relays();
+        ensure!(at_start.iter().all(|relay| *relay == RelayState::Normal), "the appliance is not at rest: relays {at_start:?}");
         Ok(Self {
             appliance,
             start,
@@ -62,7 +63,7 @@ impl<'a> Trial<'a> {
 
     /// The dead-man's effective period; without one, nothing.
     pub fn period(&self) -> Option<Duration> {
-        self.appliance.model().effective_period(self.appliance.profile())
+        self.appliance.model().effective_period()
     }
 
     /// When the last stimulus was given.
@@ -227,6 +228,15 @@ impl<'a> Trial<'a> {
             ensure!(std::time::Instant::now() < until, "the agent recorded no `{fact}` within {timeout:?}; it recorded {}", told().join(", "));
             std::thread::sleep(Duration::from_millis(300));
         }
+    }
+
+    /// When the agent recorded `fact` since the scenario began, on the rig's clock.
+    pub fn event_at(&mut self, fact: &str) -> Result<Instant> {
+        let events = self.appliance.events(self.first_event)?;
+        let named = events.into_iter().find(|entry| serde_json::to_value(&entry.record.fact).is_ok_and(|value| value["fact"] == fact));
+        let entry = named.with_context(|| format!("the agent recorded no `{fact}`"))?;
+        let at_ms = self.appliance.agent_moments(&[entry]).first().map(|moment| moment.t_ms).context("the guest's clock is not known")?;
+        Ok(Instant::ZERO + Duration::from_secs_f64(at_ms.max(0.0) / 1000.0))
     }
 
     /// Everything is as at rest again, within `timeout`, by itself.

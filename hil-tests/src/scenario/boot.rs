@@ -49,8 +49,11 @@ fn boot_to_normal(trial: &mut Trial<'_>) -> Result<()> {
 
 fn orderly_stop(trial: &mut Trial<'_>) -> Result<()> {
     trial.strike_in_guest("systemctl stop", "systemctl stop --no-block fencepost")?;
-    // A stop that waited for the dead-man, or for systemd's time-out, would come later than this.
-    trial.expect_relays(RelayState::Bypass, Duration::from_secs(3), "ordered stop")?;
+    // Systemd starts two programs before the agent hears of it. From there on it is the agent's time; neither the dead-man's nor systemd's
+    // time-out may be what ends the segment.
+    trial.expect_relays(RelayState::Bypass, Duration::from_secs(12), "ordered stop")?;
+    trial.expect_ordered()?;
+    trial.expect_soon_after("stopping", SLACK)?;
     trial.expect_still(SLACK, "after a stop nothing moves again")?;
     let active = trial.appliance.shell("systemctl is-active fencepost || true")?;
     ensure!(active.trim() == "inactive", "the unit is {} after a stop", active.trim());

@@ -70,6 +70,37 @@ impl Trial<'_> {
         }
     }
 
+    /// The move after the stimulus was the agent's order, not a timer's.
+    pub fn expect_ordered(&mut self) -> Result<()> {
+        let stimulus = self.stimulus();
+        let wave = self.is_wave();
+        let moved = self.appliance.journal().iter().find_map(|event| match event.fact {
+            BoardFact::RelayMoved { cause, to, .. } if event.at >= stimulus && to != RelayState::Normal => Some(cause),
+            _ => None,
+        });
+        // A wave is cut by silence: there the MCU's own timer is the order's way.
+        let by_order = matches!(moved, Some(MoveCause::Command | MoveCause::LineReleased)) || (wave && moved == Some(MoveCause::Expiry));
+        ensure!(by_order, "the relay was moved by {moved:?}; expected the agent's order");
+        Ok(())
+    }
+
+    /// The first move after the agent's own record of `fact` came within `bound` of it. A wave's timer is added: it is cut by silence.
+    pub fn expect_soon_after(&mut self, fact: &str, bound: Duration) -> Result<()> {
+        let recorded = self.event_at(fact)?;
+        let wave = if self.is_wave() { self.period().unwrap_or_default() } else { Duration::ZERO };
+        let moves = self.appliance.moves_since(self.stimulus());
+        let (moved, ..) = moves.first().context("no relay moved")?;
+        let took = moved.since(recorded);
+        ensure!(
+            took <= bound + wave,
+            "the relay moved {} ms after the agent recorded `{fact}`; expected within {} ms",
+            took.as_millis(),
+            (bound + wave).as_millis()
+        );
+        self.saw(format!("{} ms after `{fact}`", took.as_millis()));
+        Ok(())
+    }
+
     fn is_wave(&self) -> bool {
         self.appliance.profile().dead_man.kind == fencepost::board::profile::DeadManKind::PulseTrain
     }
