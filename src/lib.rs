@@ -4,7 +4,13 @@
 //! that carries events to the node and its actions to the adapters. `sim` is a world in which all of that
 //! runs under simulated time. ARCHITECTURE.md draws how they meet.
 
+pub mod agent;
 pub mod board;
+pub mod control;
+pub mod control_client;
+pub mod config;
 pub mod diagnose;
+pub mod io;
 pub mod node;
+pub mod plan;
 pub mod sim;

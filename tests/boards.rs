@@ -136,8 +136,7 @@ fn the_built_in_catalogue_is_what_the_repository_ships() {
     assert_eq!(built_in, files);
     for entry in catalogue::list(&[]) {
         let profile = entry.profile.unwrap();
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards");
-        assert_eq!(profile, parse(&dir.join(format!("{}.toml", entry.id))));
+        assert_eq!(profile, parse(&profile_path(&entry.id)));
     }
 }
 
@@ -237,4 +236,143 @@ fn segments_counted_from_the_first_cannot_be_skipped() {
         error.contains("use them in order from `segment1`"),
         "{error}"
     );
+}
+
+/// Each mistake is one replacement in a good profile.
+const MISTAKES: [(&str, &str, &str, &str); 17] = [
+    (
+        "unknown key",
+        "reference",
+        "read_back = \"contacts\"",
+        "read_bak = \"contacts\"",
+    ),
+    (
+        "unknown word",
+        "reference",
+        "read_back = \"contacts\"",
+        "read_back = \"contact\"",
+    ),
+    (
+        "unknown controller",
+        "reference",
+        "[controller.reference]",
+        "[controller.refrence]",
+    ),
+    (
+        "facts without source",
+        "reference",
+        "confidence = \"high\"\nms = 10",
+        "ms = 10",
+    ),
+    (
+        "an empty source",
+        "riverbed",
+        "source = \"rbmode.py knows none\"",
+        "source = \" \"",
+    ),
+    (
+        "an 8-bit address",
+        "reference",
+        "address = 0x42",
+        "address = 0x84",
+    ),
+    (
+        "two segments of one name",
+        "reference",
+        "name = \"segment2\"",
+        "name = \"segment1\"",
+    ),
+    (
+        "a mux on two channels",
+        "lanner-gen3",
+        "{ mux = 0x73, channel = 0x02 }",
+        "{ mux = 0x73, channel = 0x03 }",
+    ),
+    (
+        "a line by number",
+        "gpio-monostable",
+        "name = \"FENCEPOST_COIL1\"",
+        "name = 7",
+    ),
+    (
+        "a line of a chip by probe order",
+        "gpio-monostable",
+        "name = \"FENCEPOST_COIL1\"",
+        "name = \"gpiochip3:7\"",
+    ),
+    (
+        "a chip by probe order",
+        "gpio-monostable",
+        "name = \"FENCEPOST_COIL1\"",
+        "chip = \"gpiochip3\", offset = 7",
+    ),
+    (
+        "an adapter by probe order",
+        "riverbed",
+        "/dev/fencepost/smbus",
+        "/dev/i2c-7",
+    ),
+    (
+        "power-up to normal",
+        "reference",
+        "power_up = { possible = [\"bypass\", \"disconnect\"]",
+        "power_up = { possible = [\"normal\"]",
+    ),
+    (
+        "expiry to normal",
+        "lanner-gen3",
+        "expiry = { possible = [\"bypass\"]",
+        "expiry = { possible = [\"bypass\", \"normal\"]",
+    ),
+    (
+        "a dead-man of another kind",
+        "reference",
+        "kind = \"deadline\"",
+        "kind = \"kick\"",
+    ),
+    (
+        "a range upside down",
+        "reference",
+        "max_ms = 60_000",
+        "max_ms = 40",
+    ),
+    ("not TOML", "reference", "address = 0x42", "address = "),
+];
+
+#[test]
+fn mistakes_in_profiles_are_reported_as_recorded() {
+    let mut text = String::new();
+    for (what, id, from, to) in MISTAKES {
+        let good = std::fs::read_to_string(profile_path(id)).unwrap();
+        assert!(good.contains(from), "{what}: `{from}` is not in {id}");
+        let bad = good.replacen(from, to, 1);
+        let source = Source::new(format!("boards/{id}.toml"), bad);
+        let mistakes = raw::parse(id, &source).expect_err(what);
+        assert!(
+            mistakes
+                .places()
+                .iter()
+                .all(|(line, column, _)| *line > 1 && *column >= 1),
+            "{what}"
+        );
+        writeln!(text, "=== {what}\n{mistakes}\n").unwrap();
+    }
+    golden("mistakes-profile.txt", &text);
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once() {
+    let good = std::fs::read_to_string(profile_path("reference")).unwrap();
+    let bad = good
+        .replace("0x42", "0x01")
+        .replace("segment2", "segment1")
+        .replace("schema = 1", "schema = 9");
+    let mistakes = raw::parse("reference", &Source::new("x.toml", bad)).unwrap_err();
+    assert_eq!(mistakes.places().len(), 3, "{mistakes}");
+}
+
+fn profile_path(id: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("boards")
+        .join(format!("{id}.toml"))
 }

@@ -27,6 +27,8 @@ pub trait SmBus: Send {
     fn read_byte_data(&mut self, address: u8, command: u8) -> Result<u8, BusError>;
     /// Read word data, low byte first on the wire.
     fn read_word_data(&mut self, address: u8, command: u8) -> Result<u16, BusError>;
+    /// Write word data, low byte first on the wire.
+    fn write_word_data(&mut self, address: u8, command: u8, value: u16) -> Result<(), BusError>;
     /// Block write of 1..=32 bytes, with a packet error code if asked.
     fn block_write(
         &mut self,

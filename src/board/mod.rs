@@ -5,15 +5,31 @@
 //! lives here: a driver is told what to do, does it once, reads back, and says what it saw.
 
 pub mod bus;
+mod caswell_gen2;
 pub mod catalogue;
 pub mod controller;
+mod gpio_latching;
+mod gpio_monostable;
+mod gpio_segment;
+mod lanner_gen3;
+pub mod open;
+mod pca9555;
+pub mod plain_i2c;
 pub mod profile;
+mod pulse_train;
 pub mod raw;
+mod retrying;
+mod riverbed;
+#[cfg(test)]
+mod script;
 mod select;
+mod vendor;
+mod vendor_ticket;
 
 pub use bus::{BusError, Clock, Lines, SmBus};
 pub use controller::{
     Armed, Controller, CutState, DeadManReading, Evidence, Fault, Identity, Moved, Reading,
     RelayState, SegmentReading, Ticket,
 };
+pub use open::{Wiring, open};
 pub use profile::Board;

@@ -19,7 +19,7 @@ mod controller;
 mod dead_man;
 mod family;
 mod segments;
-mod words;
+pub(crate) mod words;
 
 use controller::RawController;
 use dead_man::RawDeadMan;

@@ -9,6 +9,7 @@ pub mod fence_cable;
 pub mod journal;
 pub mod lines;
 pub mod port;
+pub mod remote;
 pub mod relay;
 pub mod wiring;
 

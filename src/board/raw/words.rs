@@ -151,7 +151,7 @@ pub(super) fn address(key: &str, raw: &Spanned<i64>, findings: &mut Findings) ->
 }
 
 /// A name of a segment, model or LED, safe in file names, metrics and commands.
-pub(super) fn name(raw: &Spanned<String>, findings: &mut Findings) -> String {
+pub(crate) fn name(raw: &Spanned<String>, findings: &mut Findings) -> String {
     let said = raw.get_ref();
     if !is_word(said) || said.chars().count() > NAME_CHARS_MAX {
         findings.refuse(
@@ -193,7 +193,7 @@ pub(crate) fn ports(
     Some([port(one, findings), port(other, findings)])
 }
 
-fn port(raw: &Spanned<String>, findings: &mut Findings) -> PortRef {
+pub(crate) fn port(raw: &Spanned<String>, findings: &mut Findings) -> PortRef {
     let said = raw.get_ref().as_str();
     if is_pci_path(said) {
         return PortRef::Pci(said.to_owned());

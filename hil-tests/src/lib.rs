@@ -1,0 +1,17 @@
+//! The virtual rig: boards, wires and appliances under our control.
+//!
+//! Lower half: a guest with real kernel devices ([`guest`], [`qemu`], [`channel`]), the board behind them ([`board`], [`vhost`]), the
+
+pub mod bench;
+pub mod board;
+pub mod channel;
+mod command;
+pub mod error;
+pub mod guest;
+pub mod guest_agent;
+mod message;
+pub mod outcome;
+pub mod qemu;
+pub mod qmp;
+pub mod socket;
+pub mod vhost;

@@ -1,0 +1,110 @@
+//! The acting half of the loop: each action handed to the thread that carries it out, in order.
+
+use crate::io::controller_thread::{ControllerOrders, Order};
+use crate::io::desk::Note;
+use crate::io::ledger::Save;
+use crate::io::mailbox::{Flushed, Outbox};
+use crate::io::watchdog::{WatchdogOrder, WatchdogOrders};
+use crate::node::{Action, Event, Service};
+
+/// One end per acting thread.
+pub struct Hands {
+    /// The bypass controller.
+    pub controller: ControllerOrders,
+    /// The watchdog, if this agent keeps one.
+    pub watchdog: Option<WatchdogOrders>,
+    /// Durable state.
+    pub ledger: Outbox<Save>,
+    /// Records and replies.
+    pub desk: Outbox<Note>,
+    /// The service manager.
+    pub manager: Outbox<Service>,
+    /// Records, replies and words to the manager that could not be handed over.
+    pub dropped: u64,
+}
+
+/// What became of handing over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Carried {
+    /// On its way.
+    On,
+    /// It could not be; this is its answer.
+    Answered(Event),
+    /// The loop is to end.
+    Exit,
+}
+
+impl Hands {
+    /// Hand over one action.
+    pub fn carry_out(&mut self, action: Action) -> Carried {
+        match action {
+            Action::Open => self.order(Order::Open),
+            Action::Read => self.order(Order::Read),
+            Action::Configure { settings } => self.order(Order::Configure(settings)),
+            Action::Arm { period } => self.order(Order::Arm(period)),
+            Action::Kick { alive_until } => self.order(Order::Kick(alive_until)),
+            Action::Disarm => self.order(Order::Disarm),
+            Action::TakeTicket { segment } => self.order(Order::TakeTicket(segment)),
+            Action::Close { segment, ticket } => self.order(Order::Close(segment, ticket)),
+            Action::Cut { segment, state } => self.order(Order::Cut(segment, state)),
+            Action::RememberLeft { left } => self.order(Order::RememberLeft(left)),
+            Action::OpenWatchdog => self.watchdog(WatchdogOrder::Open),
+            Action::Keepalive => self.watchdog(WatchdogOrder::Keepalive),
+            Action::ReleaseWatchdog => self.watchdog(WatchdogOrder::Release),
+            Action::Persist { sequence, state } => self.persist(Save { sequence, state }),
+            Action::Record(record) => self.note(Note::Record(record)),
+            Action::Reply { request, answer } => self.note(Note::Reply { request, answer }),
+            Action::Tell(service) => {
+                if self.manager.push(service).is_err() {
+                    self.dropped += 1;
+                }
+                Carried::On
+            }
+            Action::Exit => Carried::Exit,
+        }
+    }
+
+    /// Hand over what waited for a lock; without waiting.
+    pub fn flush(&mut self) -> Flushed {
+        let flushed = [self.ledger.flush(), self.desk.flush(), self.manager.flush()];
+        if flushed.contains(&Flushed::Partly) {
+            Flushed::Partly
+        } else {
+            Flushed::All
+        }
+    }
+
+    fn order(&self, order: Order) -> Carried {
+        self.controller
+            .give(order)
+            .map_or(Carried::On, Carried::Answered)
+    }
+
+    fn watchdog(&self, order: WatchdogOrder) -> Carried {
+        let answer = match &self.watchdog {
+            Some(watchdog) => watchdog.give(order),
+            None => order.failed("no watchdog is configured for this agent".to_owned()),
+        };
+        answer.map_or(Carried::On, Carried::Answered)
+    }
+
+    fn persist(&mut self, save: Save) -> Carried {
+        let sequence = save.sequence;
+        match self.ledger.push(save) {
+            Ok(()) => Carried::On,
+            Err(_) => Carried::Answered(Event::Persisted {
+                sequence,
+                outcome: Err(
+                    "the ledger's thread has ended or is behind; its disk hangs".to_owned()
+                ),
+            }),
+        }
+    }
+
+    fn note(&mut self, note: Note) -> Carried {
+        if self.desk.push(note).is_err() {
+            self.dropped += 1;
+        }
+        Carried::On
+    }
+}

@@ -1,0 +1,398 @@
+//! `RawConfig` to [`Config`]: the file as written, checked and typed; defaults are filled in here.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::check::RawCheck;
+use super::places::{Places, SegmentPlaces, of};
+use super::{
+    Adapter, CarrierWatch, Config, Control, DeadMan, Segment, State, Topology, Watchdog,
+    WatchdogMode,
+};
+use crate::board::controller::{CutState, SegmentSettings};
+use crate::board::raw::words;
+use crate::diagnose::{Findings, Mistake, Mistakes, Source};
+
+/// Most segments and checks one agent minds; far above any appliance, far below what a turn could carry.
+const SEGMENTS_MAX: usize = 32;
+const CHECKS_MAX: usize = 128;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    board: Spanned<String>,
+    topology: Option<Spanned<RawTopology>>,
+    read_every_ms: Option<Spanned<i64>>,
+    #[serde(default)]
+    segment: Vec<RawSegment>,
+    #[serde(default)]
+    dead_man: RawDeadMan,
+    #[serde(default)]
+    watchdog: RawWatchdog,
+    #[serde(default)]
+    check: Vec<RawCheck>,
+    #[serde(default)]
+    control: RawControl,
+    #[serde(default)]
+    state: RawState,
+    adapter: Option<RawAdapter>,
+    record: Option<RawRecord>,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawTopology {
+    Inline,
+    Series,
+    Parallel,
+    Chained,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSegment {
+    name: Spanned<String>,
+    at: Option<Spanned<String>>,
+    ports: Option<Spanned<Vec<Spanned<String>>>>,
+    fail: Option<Spanned<CutState>>,
+    dwell_ms: Option<Spanned<i64>>,
+    closes_per_hour_max: Option<Spanned<i64>>,
+    power_up: Option<Spanned<CutState>>,
+    power_off: Option<Spanned<CutState>>,
+    expiry: Option<Spanned<CutState>>,
+    carrier_unwatched_because: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDeadMan {
+    period_ms: Option<Spanned<i64>>,
+    kick_every_ms: Option<Spanned<i64>>,
+    measured_ms: Option<Spanned<i64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawWatchdog {
+    mode: Option<Spanned<RawWatchdogMode>>,
+    device: Option<Spanned<String>>,
+    timeout_s: Option<Spanned<i64>>,
+    pretimeout_s: Option<Spanned<i64>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawWatchdogMode {
+    Device,
+    Systemd,
+    Off,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawControl {
+    socket: Option<Spanned<String>>,
+    operators_group: Option<Spanned<String>>,
+    readers_group: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawState {
+    dir: Option<Spanned<String>>,
+    runtime_dir: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAdapter {
+    bus: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRecord {
+    file: Spanned<String>,
+}
+
+pub(super) fn parse(source: &Source) -> Result<Config, Mistakes> {
+    let raw: RawConfig = source.parse()?;
+    let mut findings = Findings::default();
+    let config = raw.understand(source, &mut findings);
+    findings.finish(source, config)
+}
+
+impl RawConfig {
+    fn understand(&self, source: &Source, findings: &mut Findings) -> Config {
+        let topology = self.topology.as_ref();
+        if let Some(topology) = topology.filter(|it| *it.get_ref() != RawTopology::Inline) {
+            findings.refuse(
+                Mistake::new(
+                    topology.span(),
+                    "this topology needs a pair, and this version runs one appliance",
+                )
+                .label("allowed: \"inline\""),
+            );
+        }
+        self.refuse_counts(findings);
+        let segments: Vec<Segment> = self
+            .segment
+            .iter()
+            .map(|s| s.understand(findings))
+            .collect();
+        distinct("segment", self.segment.iter().map(|s| &s.name), findings);
+        distinct("check", self.check.iter().map(|c| &c.name), findings);
+        let names: Vec<&str> = segments.iter().map(|s| s.name.as_str()).collect();
+        let state = self.state.understand(findings);
+        Config {
+            board: self.board.get_ref().clone(),
+            topology: Topology::Inline,
+            read_every: millis(
+                "read_every_ms",
+                &self.read_every_ms,
+                500,
+                50,
+                60_000,
+                findings,
+            ),
+            checks: self
+                .check
+                .iter()
+                .map(|c| c.understand(&names, findings))
+                .collect(),
+            dead_man: self.dead_man.understand(findings),
+            watchdog: self.watchdog.understand(findings),
+            control: self.control.understand(&state, findings),
+            adapter: self.adapter.as_ref().map(|raw| adapter(&raw.bus, findings)),
+            record: self.record.as_ref().map(|raw| path(&raw.file, findings)),
+            state,
+            segments,
+            places: self.places(source),
+        }
+    }
+
+    fn refuse_counts(&self, findings: &mut Findings) {
+        if self.segment.is_empty() {
+            findings.refuse(
+                Mistake::new(self.board.span(), "no segment is configured").help(
+                    "add a [[segment]] with name and ports for each bypass segment that is in use",
+                ),
+            );
+        }
+        if let Some(extra) = self.segment.get(SEGMENTS_MAX) {
+            findings.refuse(Mistake::new(
+                extra.name.span(),
+                format!("more than {SEGMENTS_MAX} segments"),
+            ));
+        }
+        if let Some(extra) = self.check.get(CHECKS_MAX) {
+            findings.refuse(Mistake::new(
+                extra.name.span(),
+                format!("more than {CHECKS_MAX} checks"),
+            ));
+        }
+    }
+
+    fn places(&self, source: &Source) -> Places {
+        let segment = |raw: &RawSegment| SegmentPlaces {
+            name: raw.name.span(),
+            at: of(&raw.at),
+            ports: of(&raw.ports),
+            fail: of(&raw.fail),
+            power_up: of(&raw.power_up),
+            power_off: of(&raw.power_off),
+            expiry: of(&raw.expiry),
+        };
+        Places {
+            source: source.clone(),
+            board: self.board.span(),
+            segments: self.segment.iter().map(segment).collect(),
+            period: of(&self.dead_man.period_ms),
+            kick_every: of(&self.dead_man.kick_every_ms),
+            measured: of(&self.dead_man.measured_ms),
+            adapter: self.adapter.as_ref().map(|raw| raw.bus.span()),
+            watchdog: of(&self.watchdog.timeout_s).or(of(&self.watchdog.mode)),
+        }
+    }
+}
+
+impl RawSegment {
+    fn understand(&self, findings: &mut Findings) -> Segment {
+        let setting = |raw: &Option<Spanned<CutState>>| raw.as_ref().map(|it| *it.get_ref());
+        let closes = &self.closes_per_hour_max;
+        let closes = closes
+            .as_ref()
+            .map(|n| findings.number("closes_per_hour_max", n, 1..=1_000_u32));
+        Segment {
+            name: words::name(&self.name, findings),
+            at: self.at.as_ref().map(|at| at.get_ref().clone()),
+            ports: self
+                .ports
+                .as_ref()
+                .and_then(|raw| words::ports(raw, findings)),
+            fail: setting(&self.fail).unwrap_or(CutState::Bypass),
+            dwell: millis("dwell_ms", &self.dwell_ms, 5_000, 0, 3_600_000, findings),
+            closes_per_hour_max: closes.unwrap_or(20),
+            overrides: SegmentSettings {
+                power_up: setting(&self.power_up),
+                power_off: setting(&self.power_off),
+                expiry: setting(&self.expiry),
+            },
+            carrier: match &self.carrier_unwatched_because {
+                None => CarrierWatch::Watched,
+                Some(reason) => {
+                    if reason.get_ref().trim().is_empty() {
+                        findings.refuse(
+                            Mistake::new(
+                                reason.span(),
+                                "carrier is not watched and nobody says why",
+                            )
+                            .help(
+                                "write the reason; whoever reads `fencepost check` will ask for it",
+                            ),
+                        );
+                    }
+                    CarrierWatch::Unwatched(reason.get_ref().clone())
+                }
+            },
+        }
+    }
+}
+
+impl RawDeadMan {
+    fn understand(&self, findings: &mut Findings) -> DeadMan {
+        let mut read = |key: &str, raw: &Option<Spanned<i64>>| {
+            raw.is_some()
+                .then(|| millis(key, raw, 0, 10, 3_600_000, findings))
+        };
+        DeadMan {
+            period: read("period_ms", &self.period_ms),
+            kick_every: read("kick_every_ms", &self.kick_every_ms),
+            measured: read("measured_ms", &self.measured_ms),
+        }
+    }
+}
+
+impl RawWatchdog {
+    fn understand(&self, findings: &mut Findings) -> Watchdog {
+        let timeout = self.timeout_s.as_ref();
+        let timeout = timeout.map_or(10, |raw| findings.number("timeout_s", raw, 2..=3_600_u16));
+        let pretimeout = self.pretimeout_s.as_ref().map(|raw| {
+            let seconds = findings.number("pretimeout_s", raw, 1..=3_600_u16);
+            if seconds >= timeout {
+                findings.refuse(
+                    Mistake::new(
+                        raw.span(),
+                        "the warning would come before the watchdog is even due",
+                    )
+                    .label(format!("must be below timeout_s = {timeout}")),
+                );
+            }
+            Duration::from_secs(u64::from(seconds))
+        });
+        Watchdog {
+            mode: match self.mode.as_ref().map(Spanned::get_ref) {
+                None | Some(RawWatchdogMode::Device) => WatchdogMode::Device,
+                Some(RawWatchdogMode::Systemd) => WatchdogMode::Systemd,
+                Some(RawWatchdogMode::Off) => WatchdogMode::Off,
+            },
+            device: path_or("/dev/watchdog0", &self.device, findings),
+            timeout: Duration::from_secs(u64::from(timeout)),
+            pretimeout,
+        }
+    }
+}
+
+impl RawControl {
+    fn understand(&self, state: &State, findings: &mut Findings) -> Control {
+        let mut group = |raw: &Option<Spanned<String>>, default: &str| match raw {
+            None => default.to_owned(),
+            Some(raw) => words::name(raw, findings),
+        };
+        Control {
+            operators_group: group(&self.operators_group, "fencepost-operators"),
+            readers_group: group(&self.readers_group, "fencepost"),
+            socket: match &self.socket {
+                None => state.runtime_dir.join("control.sock"),
+                Some(raw) => path(raw, findings),
+            },
+        }
+    }
+}
+
+impl RawState {
+    fn understand(&self, findings: &mut Findings) -> State {
+        State {
+            dir: path_or("/var/lib/fencepost", &self.dir, findings),
+            runtime_dir: path_or("/run/fencepost", &self.runtime_dir, findings),
+        }
+    }
+}
+
+fn adapter(raw: &Spanned<String>, findings: &mut Findings) -> Adapter {
+    match raw.get_ref().strip_prefix("unix:") {
+        None => Adapter::Machine(words::adapter(raw, findings)),
+        Some(socket) => {
+            let at = Spanned::new(raw.span(), socket.to_owned());
+            Adapter::Socket(path(&at, findings))
+        }
+    }
+}
+
+/// A time in ms within limits, or its default.
+pub(super) fn millis(
+    key: &str,
+    raw: &Option<Spanned<i64>>,
+    default: u32,
+    least: u32,
+    most: u32,
+    findings: &mut Findings,
+) -> Duration {
+    let value = raw
+        .as_ref()
+        .map_or(default, |raw| findings.number(key, raw, least..=most));
+    Duration::from_millis(u64::from(value))
+}
+
+/// An absolute path: a service has no directory of its own to be relative to.
+pub(super) fn path(raw: &Spanned<String>, findings: &mut Findings) -> PathBuf {
+    let path = PathBuf::from(raw.get_ref());
+    if !path.is_absolute() || raw.get_ref().contains('\0') {
+        findings.refuse(
+            Mistake::new(
+                raw.span(),
+                format!("`{}` is not an absolute path", raw.get_ref()),
+            )
+            .label("must begin with `/`"),
+        );
+    }
+    path
+}
+
+fn path_or(default: &str, raw: &Option<Spanned<String>>, findings: &mut Findings) -> PathBuf {
+    raw.as_ref()
+        .map_or_else(|| PathBuf::from(default), |raw| path(raw, findings))
+}
+
+fn distinct<'a>(
+    what: &str,
+    names: impl Iterator<Item = &'a Spanned<String>>,
+    findings: &mut Findings,
+) {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name.get_ref()) {
+            findings.refuse(
+                Mistake::new(
+                    name.span(),
+                    format!("{what} `{}` is named twice", name.get_ref()),
+                )
+                .label("each name once"),
+            );
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The machine: everything that touches the kernel. No policy lives here.
+//!
+//! Adapters carry out what the node asked for and report what became of it as events. They never call each
+//! other's verbs, never decide, and try once; each says in its own head what happens when it dies.
+
+pub mod clock;
+pub mod control;
+pub mod controller_thread;
+pub mod desk;
+pub mod history;
+pub mod inbox;
+pub mod ledger;
+pub mod left;
+pub mod lock;
+pub mod mailbox;
+pub mod realtime;
+pub mod recorder;
+pub mod sys;
+pub mod systemd;
+pub mod watchdog;
+mod watchdog_holder;

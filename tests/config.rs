@@ -1,0 +1,346 @@
+//! Configuration and plan: the sample parses, mistakes are placed, and what `check` proves is as recorded.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use fencepost::board::catalogue;
+use fencepost::board::controller::{CutState, SegmentSettings};
+use fencepost::config::{Config, PeriodKnown, Site};
+use fencepost::diagnose::{Mistakes, Source};
+use fencepost::node::policy::{Arming, Commissioning, ReadBackPolicy};
+use fencepost::plan::{Plan, Verdict};
+
+#[path = "support/golden.rs"]
+mod golden;
+
+use golden::golden;
+
+fn site(text: &str) -> Result<Site, Mistakes> {
+    let config = Config::parse(&Source::new("fencepost.toml", text))?;
+    let board = catalogue::load(&[], &config.board).unwrap();
+    Site::new(config, &board)
+}
+
+fn good(text: &str) -> Site {
+    site(text).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+const REFERENCE: &str =
+    "board = \"reference\"\n[[segment]]\nname = \"wan\"\nports = [\"lan0\", \"lan1\"]\n";
+
+#[test]
+fn the_sample_parses_fits_its_board_and_holds() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/fencepost.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let site = good(&text);
+    let plan = Plan::draw(&site);
+    assert_eq!(plan.refusals, Vec::<String>::new());
+    golden("check-sample.txt", &plan.render());
+    let policy = site.policy(Commissioning::Missing);
+    golden(
+        "policy-sample.json",
+        &serde_json::to_string_pretty(&policy).unwrap(),
+    );
+}
+
+/// What the sample shows as commented-out defaults is what the code does.
+#[test]
+fn the_samples_commented_defaults_are_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/fencepost.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let keys = [
+        "topology",
+        "read_every_ms",
+        "dwell_ms",
+        "closes_per_hour_max",
+        "power_up",
+        "expiry",
+        "period_ms",
+        "kick_every_ms",
+        "mode",
+        "device",
+        "timeout_s",
+        "interval_ms",
+        "timeout_ms",
+        "rise",
+        "fall",
+        "status",
+        "socket",
+        "operators_group",
+        "readers_group",
+        "dir",
+        "runtime_dir",
+    ];
+    let mut uncommented = String::new();
+    let mut opened = 0;
+    for line in text.lines() {
+        let bare = line.strip_prefix("# ").unwrap_or(line);
+        let key = bare.split(" = ").next().unwrap();
+        if bare != line && bare.contains(" = ") && keys.contains(&key) {
+            opened += 1;
+            uncommented.push_str(bare);
+        } else {
+            uncommented.push_str(line);
+        }
+        uncommented.push('\n');
+    }
+    assert_eq!(opened, keys.len());
+    let (plain, explicit) = (good(&text), good(&uncommented));
+    let policy = |site: &Site| site.policy(Commissioning::Done);
+    assert_eq!(policy(&plain), policy(&explicit));
+    assert_eq!(plain.config.control, explicit.config.control);
+    assert_eq!(plain.config.state, explicit.config.state);
+    assert_eq!(plain.config.watchdog, explicit.config.watchdog);
+    assert_eq!(plain.config.topology, explicit.config.topology);
+}
+
+/// One site per shipped board, with what its segments are called there.
+const SITES: [(&str, &str, &str); 7] = [
+    ("reference", "reference", ""),
+    (
+        "lanner-gen3",
+        "lanner-gen3/mb-8771",
+        "at = \"slot1.pair1\"\n",
+    ),
+    ("caswell-gen2", "caswell-gen2/car-3000", ""),
+    ("technexion-tek-imx8mp", "technexion-tek-imx8mp", ""),
+    ("gpio-monostable", "gpio-monostable", ""),
+    ("gpio-latching", "gpio-latching", ""),
+    ("riverbed", "riverbed", ""),
+];
+
+#[test]
+fn what_check_proves_for_every_shipped_board_is_as_recorded() {
+    let shipped: Vec<String> = catalogue::list(&[])
+        .into_iter()
+        .map(|entry| entry.id)
+        .collect();
+    let mut here: Vec<&str> = SITES.iter().map(|(id, _, _)| *id).collect();
+    here.sort_unstable();
+    assert_eq!(shipped, here, "every shipped board has its plan recorded");
+    for (id, board, at) in SITES {
+        let site = good(&format!(
+            "board = \"{board}\"\n[[segment]]\nname = \"wan\"\nports = [\"lan0\", \"lan1\"]\n{at}\
+             [[check]]\nname = \"filter\"\nkind = \"unit\"\nunit = \"filter.service\"\n"
+        ));
+        let plan = Plan::draw(&site);
+        assert_eq!(plan.refusals, Vec::<String>::new(), "{id}");
+        golden(&format!("check-{id}.txt"), &plan.render());
+        serde_json::to_string(&plan).unwrap();
+    }
+}
+
+#[test]
+fn policy_is_reduced_from_config_and_board() {
+    let site = good(&format!(
+        "{REFERENCE}fail = \"disconnect\"\n[dead_man]\nperiod_ms = 200\n"
+    ));
+    let policy = site.policy(Commissioning::Done);
+    assert_eq!(policy.segments[0].fail, CutState::Disconnect);
+    let expected = SegmentSettings {
+        power_up: Some(CutState::Disconnect),
+        power_off: None,
+        expiry: Some(CutState::Disconnect),
+    };
+    assert_eq!(
+        policy.segments[0].settings, expected,
+        "power-off is wired and left alone"
+    );
+    assert_eq!(policy.segments[0].read_back, ReadBackPolicy::Required);
+    assert_eq!(policy.dead_man.arming, Arming::Required);
+    assert_eq!(policy.dead_man.period, Duration::from_millis(200));
+    assert_eq!(policy.dead_man.kick_every, Duration::from_millis(50));
+    let names: Vec<&str> = policy
+        .checks
+        .iter()
+        .map(|check| check.name.as_str())
+        .collect();
+    assert_eq!(names, ["carrier-lan0", "carrier-lan1"]);
+}
+
+#[test]
+fn the_effective_period_is_never_longer_than_asked() {
+    let lanner = "board = \"lanner-gen3/fw-8771\"\n[[segment]]\nname = \"wan\"\nat = \"onboard.pair2\"\nports = [\"a\", \"b\"]\n";
+    let site = good(&format!("{lanner}[dead_man]\nperiod_ms = 2900\n"));
+    assert_eq!(site.timing.period, Duration::from_millis(2_000));
+    let error = site_error(&format!("{lanner}[dead_man]\nperiod_ms = 900\n"));
+    assert!(error.contains("its shortest period is 1000 ms"), "{error}");
+}
+
+fn site_error(text: &str) -> String {
+    site(text).unwrap_err().to_string()
+}
+
+#[test]
+fn a_measured_period_replaces_an_assumed_one_only() {
+    let technexion =
+        "board = \"technexion-tek-imx8mp\"\n[[segment]]\nname = \"wan\"\nports = [\"a\", \"b\"]\n";
+    assert_eq!(good(technexion).timing.known, PeriodKnown::Assumed);
+    let site = good(&format!("{technexion}[dead_man]\nmeasured_ms = 1430\n"));
+    assert_eq!(site.timing.known, PeriodKnown::Measured);
+    assert_eq!(site.timing.period, Duration::from_millis(1_430));
+    let error = site_error(&format!("{REFERENCE}[dead_man]\nmeasured_ms = 1430\n"));
+    assert!(error.contains("stated by its profile"), "{error}");
+}
+
+#[test]
+fn segments_are_taken_in_board_order_whatever_the_files_order() {
+    let site = good(
+        "board = \"reference\"\n[[segment]]\nname = \"b\"\nat = \"segment2\"\nports = [\"p2\", \"p3\"]\n\
+         [[segment]]\nname = \"a\"\nat = \"segment1\"\nports = [\"p0\", \"p1\"]\n\
+         [[check]]\nname = \"only-b\"\nkind = \"memory\"\nmin_available_percent = 1\nsegments = [\"b\"]\n",
+    );
+    let policy = site.policy(Commissioning::Done);
+    let names: Vec<&str> = policy.segments.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(policy.checks.last().unwrap().segments, [1]);
+}
+
+#[test]
+fn a_plan_that_cannot_hold_is_refused_with_both_sides() {
+    let site = good(&format!("{REFERENCE}[dead_man]\nperiod_ms = 20000\n"));
+    let plan = Plan::draw(&site);
+    assert_eq!(plan.refusals.len(), 1, "{:?}", plan.refusals);
+    assert!(
+        plan.chain
+            .iter()
+            .any(|inequality| inequality.verdict == Verdict::Fails)
+    );
+    golden("check-refused-watchdog.txt", &plan.render());
+
+    let site = good(&format!("{REFERENCE}[dead_man]\nperiod_ms = 50\n"));
+    let plan = Plan::draw(&site);
+    assert!(
+        plan.refusals[0].contains("an ordinary busy turn"),
+        "{:?}",
+        plan.refusals
+    );
+}
+
+#[test]
+fn a_board_without_dead_man_needs_the_watchdog() {
+    let latching =
+        "board = \"gpio-latching\"\n[[segment]]\nname = \"wan\"\nports = [\"a\", \"b\"]\n";
+    let plan = Plan::draw(&good(&format!("{latching}[watchdog]\nmode = \"off\"\n")));
+    assert_eq!(plan.refusals.len(), 1, "{:?}", plan.refusals);
+    assert!(plan.refusals[0].contains("a hung host would hold the wire for ever"));
+}
+
+/// Each mistake is a whole file.
+const MISTAKES: [(&str, &str); 27] = [
+    ("unknown key", "bord = \"reference\"\n"),
+    ("no segment", "board = \"reference\"\n"),
+    (
+        "a topology of two",
+        "board = \"reference\"\ntopology = \"parallel\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\n",
+    ),
+    (
+        "no ports",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\n",
+    ),
+    (
+        "one port",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nports = [\"p\"]\n",
+    ),
+    (
+        "one port twice",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"p\"]\n",
+    ),
+    (
+        "a port in two segments",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\n[[segment]]\nname = \"b\"\nports = [\"q\", \"r\"]\n",
+    ),
+    (
+        "a bad name",
+        "board = \"reference\"\n[[segment]]\nname = \"LAN 1\"\nports = [\"p\", \"q\"]\n",
+    ),
+    (
+        "an unknown segment",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nat = \"segmnt1\"\nports = [\"p\", \"q\"]\n",
+    ),
+    (
+        "a gap",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nat = \"segment2\"\nports = [\"p\", \"q\"]\n",
+    ),
+    (
+        "a family needs the pair",
+        "board = \"lanner-gen3/mb-8771\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\n",
+    ),
+    (
+        "a board that cannot disconnect",
+        "board = \"lanner-gen3/mb-8771\"\n[[segment]]\nname = \"a\"\nat = \"slot1.pair1\"\nports = [\"p\", \"q\"]\nfail = \"disconnect\"\n",
+    ),
+    (
+        "fail to normal",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\nfail = \"normal\"\n",
+    ),
+    (
+        "a wired setting",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\npower_off = \"disconnect\"\n",
+    ),
+    (
+        "one bit for all",
+        "board = \"caswell-gen2/car-3000\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\nexpiry = \"disconnect\"\n",
+    ),
+    (
+        "kicks too rare",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\n[dead_man]\nperiod_ms = 300\nkick_every_ms = 200\n",
+    ),
+    (
+        "no dead-man to set",
+        "board = \"gpio-latching\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\n[dead_man]\nperiod_ms = 300\n",
+    ),
+    (
+        "a bus on a board without",
+        "board = \"gpio-latching\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\n[adapter]\nbus = \"/dev/fencepost/smbus\"\n",
+    ),
+    (
+        "a bus by probe order",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\n[adapter]\nbus = \"/dev/i2c-3\"\n",
+    ),
+    (
+        "a key of another kind",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\n[[check]]\nname = \"c\"\nkind = \"tcp\"\naddress = \"127.0.0.1:80\"\nurl = \"http://127.0.0.1/\"\n",
+    ),
+    (
+        "a check without its key",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\n[[check]]\nname = \"c\"\nkind = \"unit\"\n",
+    ),
+    (
+        "a name to look up",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\n[[check]]\nname = \"c\"\nkind = \"http\"\nurl = \"http://localhost:80/\"\n",
+    ),
+    (
+        "https",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\n[[check]]\nname = \"c\"\nkind = \"http\"\nurl = \"https://127.0.0.1/\"\n",
+    ),
+    (
+        "a shell string",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\n[[check]]\nname = \"c\"\nkind = \"plugin\"\nargv = \"check_load -w 5\"\n",
+    ),
+    (
+        "a program on the path",
+        "board = \"reference\"\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\n[[check]]\nname = \"c\"\nkind = \"plugin\"\nargv = [\"check_load\"]\n",
+    ),
+    (
+        "a check for a segment that is not there",
+        "board = \"reference\"\n[[segment]]\nname = \"wan\"\nports = [\"p\", \"q\"]\n[[check]]\nname = \"c\"\nkind = \"memory\"\nmin_available_percent = 5\nsegments = [\"wann\"]\n",
+    ),
+    (
+        "several at once",
+        "board = \"reference\"\nread_every_ms = 1\n[[segment]]\nname = \"a\"\nports = [\"p\", \"q\"]\ncarrier_unwatched_because = \"\"\n[watchdog]\ntimeout_s = 4\npretimeout_s = 5\n[state]\ndir = \"var\"\n",
+    ),
+];
+
+#[test]
+fn mistakes_in_configurations_are_reported_as_recorded() {
+    let mut text = String::new();
+    for (what, file) in MISTAKES {
+        let error = site_error(file);
+        writeln!(text, "=== {what}\n{error}\n").unwrap();
+    }
+    golden("mistakes-config.txt", &text);
+}
