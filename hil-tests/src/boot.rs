@@ -11,6 +11,9 @@ use fencepost_hil::board::{Board, Clock};
 use fencepost_hil::channel::Guest;
 use fencepost_hil::guest::{Image, disk};
 use fencepost_hil::qemu::{Config, Node};
+use fencepost_hil::wire::SharedPort;
+use fencepost_hil::wire::cable::to_machine;
+use fencepost_hil::wire::traffic::Traffic;
 
 /// Generous: the machine may share its processors with a compiler.
 const READY_TIMEOUT: Duration = Duration::from_secs(120);
@@ -53,8 +56,12 @@ pub(crate) fn run(shell: bool) -> Result<()> {
     let config = Config::new(0, folder.path());
     disk::create(&image, &config.disk(), &[])?;
 
-    let board = Board::new(Arc::new(Mutex::new(Bench::default())), Clock::start());
+    let clock = Clock::start();
+    let board = Board::new(Arc::new(Mutex::new(Bench::default())), clock);
+    let ports = [0, 1].map(|port| config.cable(port));
     let mut node = Node::new(config, image, board)?;
+    let [left, right] = ports.map(|(theirs, ours)| to_machine((&theirs, &ours)));
+    let (left, right) = (left?, right?);
     node.power_on()?;
     let (hello, boot_time) = node
         .wait_ready(READY_TIMEOUT)
@@ -74,12 +81,34 @@ pub(crate) fn run(shell: bool) -> Result<()> {
             "`{script}` in the guest: expected `{expected}` in its output"
         );
     }
+    prove_data_path(clock, &left, &right)?;
     if shell {
         println!(
             "hil: console log {}; commands for the guest, end with Ctrl-D",
             node.config().console().display()
         );
         read_commands(guest)?;
+    }
+    Ok(())
+}
+
+/// Frames from port to port, through the guest's bridge.
+fn prove_data_path(clock: Clock, left: &SharedPort, right: &SharedPort) -> Result<()> {
+    let traffic = Traffic::start(clock, left, right);
+    let start = clock.now();
+    ensure!(
+        traffic.wait_flowing(start, COMMAND_TIMEOUT),
+        "no frame crossed br0"
+    );
+    std::thread::sleep(Duration::from_secs(2));
+    let until = clock.now();
+    std::thread::sleep(Duration::from_millis(500));
+    let seen = traffic.report(start, until);
+    for (name, way) in [("eth0 to eth1", seen.a_to_b), ("eth1 to eth0", seen.b_to_a)] {
+        println!(
+            "hil: {name} through br0: {} of {} frames, longest loss {:.0} ms, longest gap {:.0} ms, longest delay {:.1} ms",
+            way.came, way.sent, way.longest_loss_ms, way.longest_gap_ms, way.longest_delay_ms
+        );
     }
     Ok(())
 }

@@ -15,3 +15,4 @@ pub mod qemu;
 pub mod qmp;
 pub mod socket;
 pub mod vhost;
+pub mod wire;

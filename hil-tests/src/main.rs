@@ -1,6 +1,7 @@
 //! The rig's command line.
 
 mod boot;
+mod selftest;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -21,6 +22,8 @@ enum Command {
         #[arg(long)]
         shell: bool,
     },
+    /// Prove the faults of the rig itself on one appliance.
+    Selftest,
     /// Build the guest's image, or find it in the cache.
     Guest,
     /// The rig's hand inside the guest; started there by systemd.
@@ -36,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         .init();
     match Cli::parse().command {
         Command::Boot { shell } => boot::run(shell),
+        Command::Selftest => selftest::run(),
         Command::Guest => {
             let image = fencepost_hil::guest::Image::prepare(&mut |what| println!("hil: {what}"))?;
             println!("{}", image.root.display());

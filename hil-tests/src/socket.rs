@@ -67,7 +67,11 @@ pub fn serve(path: &Path, board: Board, shape: Shape) -> Result<Server> {
     });
     let theirs = Arc::clone(&shared);
     let thread = std::thread::spawn(move || accept(&listener, &theirs));
-    Ok(Server { path: path.to_path_buf(), shared, thread: Some(thread) })
+    Ok(Server {
+        path: path.to_path_buf(),
+        shared,
+        thread: Some(thread),
+    })
 }
 
 impl Server {
@@ -97,7 +101,9 @@ fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
             return;
         }
         let Ok(stream) = stream else { continue };
-        let Ok(handle) = stream.try_clone() else { continue };
+        let Ok(handle) = stream.try_clone() else {
+            continue;
+        };
         shared.lines().connections.insert(connection, handle);
         let shared = Arc::clone(shared);
         std::thread::spawn(move || {
@@ -116,7 +122,9 @@ impl Shared {
 
     fn serve(&self, connection: u64, mut stream: UnixStream) -> io::Result<()> {
         while let Some(request) = read_frame::<Request>(&mut stream)? {
-            let reply = self.answer(connection, request).unwrap_or_else(Reply::Failed);
+            let reply = self
+                .answer(connection, request)
+                .unwrap_or_else(Reply::Failed);
             write_frame(&mut stream, &reply)?;
         }
         Ok(())
@@ -132,7 +140,11 @@ impl Shared {
     fn answer(&self, connection: u64, request: Request) -> std::result::Result<Reply, Fault> {
         match request {
             Request::LineNames => Ok(Reply::Names(self.board.with(|port, _| port.line_names()))),
-            Request::I2c { bus, address, operations } => self.i2c(bus, address, operations),
+            Request::I2c {
+                bus,
+                address,
+                operations,
+            } => self.i2c(bus, address, operations),
             Request::RequestLines { lines } => self.take(connection, &lines),
             Request::ReleaseLines { lines } => {
                 self.release(&mut self.lines(), connection, &lines);
@@ -156,10 +168,17 @@ impl Shared {
             I2cOperation::Write(bytes) => bytes.len(),
             I2cOperation::Read(length) => *length,
         };
-        let too_long = operations.iter().any(|operation| length(operation) > MESSAGE_MAX);
+        let too_long = operations
+            .iter()
+            .any(|operation| length(operation) > MESSAGE_MAX);
         let messages: Vec<(bool, usize)> = operations
             .iter()
-            .map(|operation| (matches!(operation, I2cOperation::Read(_)), length(operation)))
+            .map(|operation| {
+                (
+                    matches!(operation, I2cOperation::Read(_)),
+                    length(operation),
+                )
+            })
             .collect();
         if too_long || operations.len() > OPERATIONS_MAX || !self.shape.accepts(&messages) {
             return Err(Fault::Unsupported);
@@ -186,11 +205,15 @@ impl Shared {
                 false => Operation::Write(bytes),
             })
             .collect();
-        let done = self.board.with(|port, now| port.i2c(now, address, &mut borrowed));
+        let done = self
+            .board
+            .with(|port, now| port.i2c(now, address, &mut borrowed));
         match done {
             Ok(()) => {
                 let read = buffers.into_iter().filter(|(read, _)| *read);
-                Ok(Reply::I2c { read: read.map(|(_, bytes)| bytes).collect() })
+                Ok(Reply::I2c {
+                    read: read.map(|(_, bytes)| bytes).collect(),
+                })
             }
             Err(I2cFault::Nack) => Err(Fault::Nack),
             Err(I2cFault::Stuck) => Err(Fault::Stuck),
@@ -205,7 +228,11 @@ impl Shared {
             if line >= self.board.lines() {
                 return Err(Fault::NoSuchLine { line });
             }
-            if lines.held.get(&line).is_some_and(|holder| holder.connection != connection) {
+            if lines
+                .held
+                .get(&line)
+                .is_some_and(|holder| holder.connection != connection)
+            {
                 return Err(Fault::Busy { line });
             }
         }
@@ -216,7 +243,11 @@ impl Shared {
                     port.line_set(now, line, level);
                 }
                 let output = matches!(mode, LineMode::Output { .. });
-                let direction = if output { LineDirection::Output } else { LineDirection::Input };
+                let direction = if output {
+                    LineDirection::Output
+                } else {
+                    LineDirection::Input
+                };
                 port.line_direction(now, line, direction);
                 lines.held.insert(line, Holder { connection, output });
             }
@@ -254,9 +285,12 @@ impl Shared {
         for line in wanted {
             lines.check(connection, *line, false)?;
         }
-        let levels = self
-            .board
-            .with(|port, now| wanted.iter().map(|line| port.line_get(now, *line)).collect());
+        let levels = self.board.with(|port, now| {
+            wanted
+                .iter()
+                .map(|line| port.line_get(now, *line))
+                .collect()
+        });
         Ok(Reply::Levels(levels))
     }
 }
@@ -264,7 +298,8 @@ impl Shared {
 impl Lines {
     fn held_by(&self, connection: u64) -> impl Iterator<Item = usize> {
         let held = self.held.iter();
-        held.filter(move |(_, holder)| holder.connection == connection).map(|(line, _)| *line)
+        held.filter(move |(_, holder)| holder.connection == connection)
+            .map(|(line, _)| *line)
     }
 
     fn check(&self, connection: u64, line: usize, output: bool) -> std::result::Result<(), Fault> {
@@ -291,7 +326,9 @@ mod tests {
         }
 
         fn take(&mut self, line: usize, mode: LineMode) -> Reply {
-            self.ask(Request::RequestLines { lines: vec![LineRequest { line, mode }] })
+            self.ask(Request::RequestLines {
+                lines: vec![LineRequest { line, mode }],
+            })
         }
     }
 
@@ -307,7 +344,11 @@ mod tests {
     }
 
     fn i2c(operations: Vec<I2cOperation>) -> Request {
-        Request::I2c { bus: 0, address: MEMORY_ADDRESS, operations }
+        Request::I2c {
+            bus: 0,
+            address: MEMORY_ADDRESS,
+            operations,
+        }
     }
 
     #[test]
@@ -316,7 +357,10 @@ mod tests {
         let (mut first, mut second) = (agent(&server), agent(&server));
         assert_eq!(first.take(3, LineMode::Output { level: true }), Reply::Done);
         assert!(board.with(|port, now| port.line_get(now, 11)));
-        assert_eq!(second.take(3, LineMode::Input), Reply::Failed(Fault::Busy { line: 3 }));
+        assert_eq!(
+            second.take(3, LineMode::Input),
+            Reply::Failed(Fault::Busy { line: 3 })
+        );
 
         drop(first);
         let until = Instant::now() + Duration::from_secs(60);
@@ -333,10 +377,15 @@ mod tests {
         let (mut first, mut second) = (agent(&server), agent(&server));
         assert_eq!(first.take(1, LineMode::Input), Reply::Done);
         let output = LineMode::Output { level: true };
-        let lines = [0, 1].map(|line| LineRequest { line, mode: output }).to_vec();
+        let lines = [0, 1]
+            .map(|line| LineRequest { line, mode: output })
+            .to_vec();
         let refused = second.ask(Request::RequestLines { lines });
         assert_eq!(refused, Reply::Failed(Fault::Busy { line: 1 }));
-        assert!(!board.with(|port, now| port.line_get(now, 8)), "line 0 was driven all the same");
+        assert!(
+            !board.with(|port, now| port.line_get(now, 8)),
+            "line 0 was driven all the same"
+        );
         assert_eq!(first.take(0, LineMode::Input), Reply::Done);
         let no_line = first.take(16, LineMode::Input);
         assert_eq!(no_line, Reply::Failed(Fault::NoSuchLine { line: 16 }));
@@ -346,13 +395,20 @@ mod tests {
     fn only_held_outputs_can_be_driven() {
         let (_folder, server, _board) = rig(Shape::Plain);
         let mut agent = agent(&server);
-        let drive = |agent: &mut Agent| agent.ask(Request::SetLines { values: vec![(2, true)] });
+        let drive = |agent: &mut Agent| {
+            agent.ask(Request::SetLines {
+                values: vec![(2, true)],
+            })
+        };
         assert_eq!(drive(&mut agent), Reply::Failed(Fault::NotHeld { line: 2 }));
         agent.take(2, LineMode::Input);
         assert_eq!(drive(&mut agent), Reply::Failed(Fault::NotHeld { line: 2 }));
         agent.take(2, LineMode::Output { level: false });
         assert_eq!(drive(&mut agent), Reply::Done);
-        assert_eq!(agent.ask(Request::GetLines { lines: vec![2] }), Reply::Levels(vec![true]));
+        assert_eq!(
+            agent.ask(Request::GetLines { lines: vec![2] }),
+            Reply::Levels(vec![true])
+        );
     }
 
     #[test]
@@ -362,14 +418,30 @@ mod tests {
         let write = i2c(vec![I2cOperation::Write(vec![7, 1, 2])]);
         assert_eq!(agent.ask(write), Reply::I2c { read: vec![] });
         let read = i2c(vec![I2cOperation::Write(vec![7]), I2cOperation::Read(2)]);
-        assert_eq!(agent.ask(read), Reply::I2c { read: vec![vec![1, 2]] });
+        assert_eq!(
+            agent.ask(read),
+            Reply::I2c {
+                read: vec![vec![1, 2]]
+            }
+        );
         let probe = i2c(vec![I2cOperation::Write(vec![])]);
         assert_eq!(agent.ask(probe), Reply::I2c { read: vec![] });
 
-        let nobody = Request::I2c { bus: 0, address: 0x10, operations: vec![] };
+        let nobody = Request::I2c {
+            bus: 0,
+            address: 0x10,
+            operations: vec![],
+        };
         assert_eq!(agent.ask(nobody), Reply::Failed(Fault::Nack));
-        let nowhere = Request::I2c { bus: 1, address: 0x10, operations: vec![] };
-        assert_eq!(agent.ask(nowhere), Reply::Failed(Fault::NoSuchBus { bus: 1 }));
+        let nowhere = Request::I2c {
+            bus: 1,
+            address: 0x10,
+            operations: vec![],
+        };
+        assert_eq!(
+            agent.ask(nowhere),
+            Reply::Failed(Fault::NoSuchBus { bus: 1 })
+        );
     }
 
     #[test]
@@ -378,7 +450,10 @@ mod tests {
         let mut agent = agent(&server);
         let byte_data = i2c(vec![I2cOperation::Write(vec![7]), I2cOperation::Read(1)]);
         assert!(matches!(agent.ask(byte_data), Reply::I2c { .. }));
-        let two_writes = i2c(vec![I2cOperation::Write(vec![7]), I2cOperation::Write(vec![1])]);
+        let two_writes = i2c(vec![
+            I2cOperation::Write(vec![7]),
+            I2cOperation::Write(vec![1]),
+        ]);
         assert_eq!(agent.ask(two_writes), Reply::Failed(Fault::Unsupported));
         let long = i2c(vec![I2cOperation::Write(vec![0; 64])]);
         assert_eq!(agent.ask(long), Reply::Failed(Fault::Unsupported));

@@ -85,8 +85,10 @@ impl I2c {
     }
 
     fn accepts(&self, messages: &[Message]) -> bool {
-        let shapes: Vec<_> =
-            messages.iter().map(|message| (message.read, message.bytes.len())).collect();
+        let shapes: Vec<_> = messages
+            .iter()
+            .map(|message| (message.read, message.bytes.len()))
+            .collect();
         self.shape.accepts(&shapes)
     }
 
