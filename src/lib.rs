@@ -6,11 +6,12 @@
 
 pub mod agent;
 pub mod board;
+pub mod config;
 pub mod control;
 pub mod control_client;
-pub mod config;
 pub mod diagnose;
 pub mod io;
 pub mod node;
 pub mod plan;
+pub mod replay;
 pub mod sim;

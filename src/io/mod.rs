@@ -3,6 +3,7 @@
 //! Adapters carry out what the node asked for and report what became of it as events. They never call each
 //! other's verbs, never decide, and try once; each says in its own head what happens when it dies.
 
+pub mod checks;
 pub mod clock;
 pub mod control;
 pub mod controller_thread;
@@ -15,6 +16,7 @@ pub mod lock;
 pub mod mailbox;
 pub mod realtime;
 pub mod recorder;
+pub mod signals;
 pub mod sys;
 pub mod systemd;
 pub mod watchdog;

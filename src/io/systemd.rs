@@ -20,26 +20,47 @@ use sd_notify::NotifyState;
 
 use super::mailbox::{Outbox, Received, mailbox};
 use super::sys;
-use crate::node::Service;
+use crate::agent::snapshot::Snapshot;
+use crate::node::{Service, Status};
 
 /// Most words waiting for systemd.
 const WORDS_MAX: usize = 16;
 /// Longest name of a stored descriptor (systemd refuses more).
 const FD_NAME_MAX: usize = 255;
 
-/// Start the thread that tells the manager.
-pub fn start() -> io::Result<(Outbox<Service>, JoinHandle<()>)> {
+/// Start the thread that tells the manager. With each word goes one line about the state, when it changed.
+pub fn start(snapshot: Snapshot) -> io::Result<(Outbox<Service>, JoinHandle<()>)> {
     let (sender, words) = mailbox(WORDS_MAX);
     let thread = std::thread::Builder::new()
         .name("fp-manager".to_owned())
         .stack_size(128 * 1024)
         .spawn(move || {
+            let mut told = String::new();
             while let Received::Item(service) = words.take(None) {
                 // Not reached: the manager's own watchdog draws the conclusion.
                 let _unreached = sd_notify::notify(word(service));
+                let line = snapshot.latest().map(|latest| headline(&latest.status));
+                if let Some(line) = line.filter(|line| *line != told) {
+                    let _unreached = sd_notify::notify(&[NotifyState::Status(&line)]);
+                    told = line;
+                }
             }
         })?;
     Ok((Outbox::new(sender), thread))
+}
+
+/// One line for `systemctl status`.
+fn headline(status: &Status) -> String {
+    let segments: Vec<String> = status
+        .segments
+        .iter()
+        .map(|segment| format!("{} {}", segment.name, segment.state))
+        .collect();
+    let reason = status
+        .reasons
+        .first()
+        .map_or(String::new(), |reason| format!("; {reason}"));
+    format!("{:?}: {}{reason}", status.summary, segments.join(", ")).replace('\n', " ")
 }
 
 const fn word(service: Service) -> &'static [NotifyState<'static>] {
@@ -48,11 +69,6 @@ const fn word(service: Service) -> &'static [NotifyState<'static>] {
         Service::Alive => &[NotifyState::Watchdog],
         Service::Stopping => &[NotifyState::Stopping],
     }
-}
-
-/// One line for `systemctl status`.
-pub fn tell_status(text: &str) {
-    let _unreached = sd_notify::notify(&[NotifyState::Status(text)]);
 }
 
 /// Put a copy of a descriptor into the manager's store under `name`, replacing nothing: a name may hold

@@ -1,0 +1,234 @@
+//! Composition: every adapter is started here, joined to the loop, and taken down in order.
+//!
+//! What must work is small: the lock, the controller's thread and the control thread. Whatever else
+//! cannot be had (socket, disk, real-time scheduling, watchdog) is told loudly, and the relays are held
+//! all the same: an appliance that forwards unwatched is worse than one that cannot be asked.
+
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+
+use super::hands::Hands;
+use super::snapshot::Snapshot;
+use super::stats::LoopStats;
+use super::{Agent, ExitReason};
+use crate::io::checks::{self, CheckSpec};
+use crate::io::clock::Clock;
+use crate::io::control;
+use crate::io::controller_thread::{self, Opener};
+use crate::io::desk::{self, Desk};
+use crate::io::inbox::{Inbox, Inlets, inbox};
+use crate::io::left::LeftNote;
+use crate::io::realtime::{self, Grant, Priority};
+use crate::io::recorder::{self, Recorder};
+use crate::io::watchdog::{self, WatchdogSpec};
+use crate::io::{history, ledger, lock, signals, systemd};
+use crate::node::{Event, Node, Policy, Saved};
+
+/// Stack of the control thread in bytes; a part of it is touched in advance.
+const CONTROL_STACK_BYTES: usize = 1024 * 1024;
+/// How long the other threads may take to finish what they were given when the agent ends.
+const FINISH_MAX: Duration = Duration::from_secs(3);
+
+/// Everything the agent needs to know, reduced from configuration, board and command line.
+pub struct Setup {
+    /// Board id, for people.
+    pub board: String,
+    /// What the node is told to want.
+    pub policy: Policy,
+    /// Opens the controller.
+    pub opener: Opener,
+    /// In the order of the policy's checks.
+    pub checks: Vec<CheckSpec>,
+    /// The watchdog; there if and only if the policy has one.
+    pub watchdog: Option<WatchdogSpec>,
+    /// Where to be asked, and by whom.
+    pub socket: control::Spec,
+    /// For the ledger and the event history.
+    pub state_directory: PathBuf,
+    /// For the lock and the note of where segments are left; memory, cleared by a reboot.
+    pub run_directory: PathBuf,
+    /// Of the control thread.
+    pub control_priority: Priority,
+    /// Of the threads that wait for hardware.
+    pub bus_priority: Priority,
+    /// Whether to lock memory.
+    pub memory: Memory,
+    /// Where to record everything the node is told.
+    pub record: Option<PathBuf>,
+}
+
+/// Whether the process's memory is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// It is; the agent's place.
+    Locked,
+    /// It is not; for tests.
+    Pageable,
+}
+
+/// Be the agent until told to stop.
+pub fn run(setup: Setup) -> anyhow::Result<ExitReason> {
+    make_directory(&setup.run_directory);
+    make_directory(&setup.state_directory);
+    // Before anything touches the hardware.
+    let _lock = lock::take(&setup.run_directory.join("agent.lock"))?;
+    signals::block().context("signals cannot be blocked")?;
+    let memory = match setup.memory {
+        Memory::Locked => realtime::lock_memory(),
+        Memory::Pageable => Grant::NotAsked,
+    };
+    let saved = ledger::load(&setup.state_directory);
+    let (inlets, inbox) = inbox();
+    signals::start(inlets.ordinary.clone()).context("the signal thread cannot be started")?;
+    let (parts, crew) = start(setup, &inlets, inbox, memory, saved)?;
+    let control = std::thread::Builder::new()
+        .name("fp-control".to_owned())
+        .stack_size(CONTROL_STACK_BYTES)
+        .spawn(move || parts.run())
+        .context("the control thread cannot be started")?;
+    let reason = control.join().map_err(|_| {
+        anyhow!("the control thread ended by an internal error; the dead-man takes over")
+    })?;
+    finish(crew);
+    Ok(reason)
+}
+
+/// What the control thread takes with it.
+struct Parts {
+    policy: Policy,
+    inbox: Inbox,
+    hands: Hands,
+    snapshot: Snapshot,
+    recording: Option<Recorder>,
+    started: Event,
+    priority: Priority,
+    memory: Grant,
+    begin: crate::node::Instant,
+}
+
+impl Parts {
+    fn run(self) -> ExitReason {
+        let realtime = realtime::prepare_this_thread("control", self.priority);
+        let agent = Agent {
+            node: Node::new(self.policy, self.begin),
+            inbox: self.inbox,
+            hands: self.hands,
+            snapshot: self.snapshot,
+            stats: LoopStats::new(realtime, self.memory),
+            recorder: self.recording,
+        };
+        agent.run(self.started)
+    }
+}
+
+/// Threads that are given time to finish.
+type Crew = Vec<(&'static str, JoinHandle<()>)>;
+
+fn start(
+    setup: Setup,
+    inlets: &Inlets,
+    inbox: Inbox,
+    memory: Grant,
+    saved: Saved,
+) -> anyhow::Result<(Parts, Crew)> {
+    let snapshot = Snapshot::default();
+    let state = &setup.state_directory;
+    let left = LeftNote::at(&setup.run_directory.join("left.json"));
+    let begin = Clock.now();
+    let mut crew = Crew::new();
+
+    let recording = match &setup.record {
+        None => None,
+        Some(path) => {
+            let (recorder, thread) = recorder::start(path, setup.policy.clone(), begin)?;
+            crew.push(("recorder", thread));
+            Some(recorder)
+        }
+    };
+    let (ledger, thread) = ledger::start(state.clone(), inlets.ordinary.clone())?;
+    crew.push(("ledger", thread));
+    let front = Desk::open(state);
+    let (entries, health, history) = history::start(state.clone(), inlets.ordinary.clone())?;
+    let (desk, thread) = desk::start(front.clone(), entries)?;
+    crew.push(("desk", thread));
+    crew.push(("history", history));
+    let (manager, thread) = systemd::start(snapshot.clone())?;
+    crew.push(("manager", thread));
+    let watchdog = match setup.watchdog {
+        None => None,
+        Some(spec) => {
+            let (orders, thread) =
+                watchdog::start(spec, inlets.urgent.clone(), setup.bus_priority)?;
+            crew.push(("watchdog", thread));
+            Some(orders)
+        }
+    };
+    let started = Event::Started {
+        saved,
+        left: left.read(),
+    };
+    let (controller, thread) = controller_thread::start(
+        &setup.board,
+        setup.opener,
+        left,
+        inlets.urgent.clone(),
+        setup.bus_priority,
+    )?;
+    crew.push(("controller", thread));
+    // These two end with the process.
+    let _checks = checks::start(setup.checks, inlets.ordinary.clone())?;
+    let path = setup.socket.path.clone();
+    let inlet = inlets.ordinary.clone();
+    if let Err(error) = control::start(setup.socket, snapshot.clone(), front, health, inlet) {
+        tracing::error!(
+            "nobody can ask this agent: {} cannot be listened at: {error}",
+            path.display()
+        );
+    }
+
+    let hands = Hands {
+        controller,
+        watchdog,
+        ledger,
+        desk,
+        manager,
+        dropped: 0,
+    };
+    let parts = Parts {
+        policy: setup.policy,
+        inbox,
+        hands,
+        snapshot,
+        recording,
+        started,
+        priority: setup.control_priority,
+        memory,
+        begin,
+    };
+    Ok((parts, crew))
+}
+
+fn make_directory(path: &Path) {
+    if let Err(error) = std::fs::create_dir_all(path) {
+        tracing::error!("{} cannot be made: {error}", path.display());
+    }
+}
+
+/// Their queues are closed; let them empty what is in them. A thread that hangs on its disk or bus is left
+/// behind: the process must end, so that a successor can start.
+fn finish(crew: Crew) {
+    let until = Instant::now() + FINISH_MAX;
+    for (name, thread) in crew {
+        while !thread.is_finished() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        if !thread.is_finished() {
+            tracing::error!("the {name} thread did not finish in time and is left behind");
+        } else if thread.join().is_err() {
+            tracing::error!("the {name} thread had ended by an internal error");
+        }
+    }
+}
