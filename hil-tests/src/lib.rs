@@ -13,6 +13,7 @@ mod message;
 pub mod outcome;
 pub mod qemu;
 pub mod qmp;
+pub mod report;
 pub mod socket;
 pub mod vhost;
 pub mod wire;

@@ -1,7 +1,10 @@
 //! The rig's command line.
 
 mod boot;
+mod looks;
 mod selftest;
+
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -26,6 +29,19 @@ enum Command {
     Selftest,
     /// Build the guest's image, or find it in the cache.
     Guest,
+    /// Make the page of a folder of results anew.
+    Report {
+        /// Where `hil run --report` wrote them.
+        folder: PathBuf,
+    },
+    /// Draw one result as a picture that stands alone.
+    Picture {
+        /// A scenario's JSON file.
+        file: PathBuf,
+        /// Where to write it.
+        #[arg(long)]
+        svg: PathBuf,
+    },
     /// The rig's hand inside the guest; started there by systemd.
     #[command(hide = true)]
     GuestAgent,
@@ -45,6 +61,8 @@ fn main() -> anyhow::Result<()> {
             println!("{}", image.root.display());
             Ok(())
         }
+        Command::Report { folder } => looks::page(&folder),
+        Command::Picture { file, svg } => looks::picture(&file, &svg),
         Command::GuestAgent => Ok(fencepost_hil::guest_agent::serve()?),
     }
 }
