@@ -10,6 +10,7 @@
 
 pub mod hands;
 pub mod run;
+pub mod setup;
 pub mod snapshot;
 pub mod stats;
 
@@ -179,6 +180,7 @@ impl<D: Decide> Agent<D> {
 
     fn publish(&mut self, now: Instant) {
         let status = self.node.status(now);
+        self.stats.dropped = self.hands.dropped;
         if !self.snapshot.publish(Published {
             status,
             stats: self.stats.clone(),

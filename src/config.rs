@@ -81,6 +81,9 @@ pub struct Segment {
     /// All checks must have been green for this long before `Normal`; default 5 s: copper renegotiates in 1 to
     /// 6 s after a relay moved, and a shorter dwell would close on links still coming up.
     pub dwell: Duration,
+    /// After a relay move the carrier checks of this segment are not judged for this long; default 6 s, what slow
+    /// copper takes to negotiate anew.
+    pub relink: Duration,
     /// Most closes in any hour; default 20: a relay lives for some 100,000 moves, a flapping check must not
     /// spend them.
     pub closes_per_hour_max: u32,
@@ -88,6 +91,19 @@ pub struct Segment {
     pub overrides: SegmentSettings,
     /// Whether carrier on its ports is a check.
     pub carrier: CarrierWatch,
+    /// Whether its ports have carrier while the relay is cut; default expected: carrier is then proven before
+    /// `Normal`. Commissioning measures it.
+    pub carrier_when_cut: CarrierWhenCut,
+}
+
+/// Whether the host's ports have carrier while their relay is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CarrierWhenCut {
+    /// They have: carrier is part of the proof before `Normal`.
+    Expected,
+    /// The relay takes the cable away from the host: carrier can be judged only after `Normal`.
+    Absent,
 }
 
 /// Whether carrier on a segment's ports is a check.

@@ -204,16 +204,17 @@ impl Findings {
     ///
     /// # Errors
     /// All that was refused.
-    pub fn finish<T>(self, source: &Source, value: T) -> Result<T, Mistakes> {
+    pub fn finish<T>(mut self, source: &Source, value: T) -> Result<T, Mistakes> {
         if self.0.is_empty() {
             Ok(value)
         } else {
+            self.0.sort_by_key(|mistake| mistake.span.start);
             Err(source.mistakes(self.0))
         }
     }
 }
 
-/// What is wrong with one file, in the order found. Displays as plain text; see [`Mistakes::render`].
+/// What is wrong with one file, in the file's order. Displays as plain text; see [`Mistakes::render`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistakes {
     source: Source,

@@ -10,8 +10,7 @@ use serde::Serialize;
 
 use crate::board::controller::{CutState, RelayState};
 use crate::board::profile::{
-    BoardSegment, Confidence, ControllerSpec, Expiry, Kept, OnRelease, PortRef, ReadBack,
-    SettingSpec,
+    BoardSegment, Confidence, ControllerSpec, Kept, OnRelease, PortRef, ReadBack, SettingSpec,
 };
 use crate::config::{PeriodKnown, Segment, Site, Timing, Topology, WatchdogMode};
 
@@ -218,6 +217,28 @@ impl SegmentPlan {
     }
 }
 
+/// From decision to contacts at rest, for a segment's longest command, and what that is made of.
+fn command(site: &Site) -> Side {
+    let settle = settle(site);
+    let (way, words) = match site.board.controller {
+        // Nothing else than silence moves this relay.
+        ControllerSpec::PulseTrain { .. } => (site.timing.period, "until the silence is noticed"),
+        ControllerSpec::GpioMonostable { .. } | ControllerSpec::GpioLatching { .. } => {
+            (Duration::ZERO, "")
+        }
+        _ => (BUS_TIME, "bus"),
+    };
+    let way_words = if way.is_zero() {
+        String::new()
+    } else {
+        format!("{} {words} + ", chain::ms(way))
+    };
+    chain::side(
+        way + settle,
+        format!("{way_words}{} settling", chain::ms(settle)),
+    )
+}
+
 /// Longest settling of all segments, with the coil pulse where there is one.
 fn settle(site: &Site) -> Duration {
     let settle = site
@@ -244,8 +265,4 @@ fn has_watchdog(site: &Site) -> bool {
 /// Whether a reset of the machine by itself lets the relays fall.
 fn falls_on_reset(site: &Site) -> bool {
     site.board.on_release == OnRelease::FallsToRest
-}
-
-fn expiry_is_sticky(site: &Site) -> bool {
-    site.board.dead_man.expiry == Expiry::Sticky
 }

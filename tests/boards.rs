@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use fencepost::board::profile::{ControllerSpec, LannerPair};
+use fencepost::board::profile::{Confidence, ControllerSpec, LannerPair};
 use fencepost::board::raw;
 use fencepost::board::{Board, catalogue};
 use fencepost::diagnose::Source;
@@ -375,4 +375,43 @@ fn profile_path(id: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("boards")
         .join(format!("{id}.toml"))
+}
+
+#[test]
+fn fence_lines_leds_and_buttons_are_read() {
+    let good = std::fs::read_to_string(profile_path("gpio-monostable")).unwrap();
+    let facts = "source = \"a test\"\nconfidence = \"medium\"\n";
+    let more = format!(
+        "{good}\n[fence]\n{facts}held_by = \"lines\"\norder = {{ name = \"F_OUT\", active = \"low\" }}\n\
+         acknowledge = {{ name = \"F_IN\", active = \"high\" }}\n\
+         [[led]]\n{facts}name = \"bypass\"\nline = {{ name = \"LED\", active = \"low\" }}\n\
+         [[button]]\n{facts}name = \"hold\"\nline = {{ name = \"BUTTON\", active = \"low\" }}\n"
+    );
+    let profile = raw::parse("x", &Source::new("x.toml", more)).unwrap();
+    let board = &profile.boards[0];
+    let fence = serde_json::to_string(&board.fence).unwrap();
+    assert!(fence.contains("F_OUT") && fence.contains("F_IN"), "{fence}");
+    assert_eq!((board.leds.len(), board.buttons.len()), (1, 1));
+    assert_eq!(
+        board.confidence,
+        Confidence::Medium,
+        "a board is as sure as its weakest table"
+    );
+}
+
+proptest::proptest! {
+    /// Whatever is cut out of or written into a profile, it is understood or refused in words.
+    #[test]
+    fn a_damaged_profile_never_panics(from in 0usize..6000, length in 0usize..40, with in "[ -~\\n\u{e9}\u{2192}]{0,12}") {
+        for id in ["reference", "lanner-gen3", "caswell-gen2", "gpio-latching"] {
+            let mut text: Vec<char> = std::fs::read_to_string(profile_path(id)).unwrap().chars().collect();
+            let from = from % text.len();
+            let to = (from + length).min(text.len());
+            text.splice(from..to, with.chars());
+            let text: String = text.into_iter().collect();
+            if let Err(mistakes) = raw::parse(id, &Source::new("damaged.toml", text)) {
+                assert!(mistakes.to_string().contains("error: "));
+            }
+        }
+    }
 }

@@ -344,3 +344,33 @@ fn mistakes_in_configurations_are_reported_as_recorded() {
     }
     golden("mistakes-config.txt", &text);
 }
+
+#[test]
+fn the_empty_file_is_refused_in_words() {
+    let error = site_error("");
+    assert!(error.contains("missing key `board`"), "{error}");
+}
+
+proptest::proptest! {
+    /// Whatever is cut out of or written into the sample, it is understood or refused in words.
+    #[test]
+    fn a_damaged_configuration_never_panics(from in 0usize..4000, length in 0usize..40, with in "[ -~\\n\u{e9}\u{2192}]{0,12}") {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/fencepost.toml");
+        let mut text: Vec<char> = std::fs::read_to_string(path).unwrap().chars().collect();
+        let from = from % text.len();
+        let to = (from + length).min(text.len());
+        text.splice(from..to, with.chars());
+        let text: String = text.into_iter().collect();
+        let source = Source::new("damaged.toml", text);
+        match Config::parse(&source) {
+            Err(mistakes) => assert!(mistakes.to_string().contains("error: ")),
+            Ok(config) => {
+                if let Ok(board) = catalogue::load(&[], &config.board)
+                    && let Ok(site) = Site::new(config, &board)
+                {
+                    Plan::draw(&site).render();
+                }
+            }
+        }
+    }
+}

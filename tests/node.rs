@@ -4,6 +4,7 @@ mod bench;
 
 use bench::{Bench, ms};
 use fencepost::board::{CutState, RelayState};
+use fencepost::node::policy::CarrierRole;
 use fencepost::node::{Action, Cause, Command, Event, Fact, Stop, Verdict};
 
 #[test]
@@ -251,4 +252,41 @@ fn a_relay_moved_behind_our_back_is_told_and_proven_anew() {
     );
     bench.run_for(3_000);
     assert_eq!(bench.relay, RelayState::Normal);
+}
+
+#[test]
+fn links_that_negotiate_anew_after_a_move_are_no_failure() {
+    let mut bench = Bench::with_carrier(CarrierRole::Always, 3_000);
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(5_000), |bench| bench.relay == RelayState::Normal);
+    bench.check(Verdict::Critical);
+    bench.run_for(2_000);
+    assert_eq!(bench.relay, RelayState::Normal, "cut for its own relink");
+    bench.run_for(2_000);
+    assert_eq!(
+        bench.relay,
+        RelayState::Bypass,
+        "still dark after the relink"
+    );
+}
+
+#[test]
+fn ports_that_are_dark_while_cut_are_judged_only_after_the_close() {
+    let mut bench = Bench::with_carrier(CarrierRole::InNormalOnly, 1_000);
+    bench.check(Verdict::Critical);
+    bench.run_until(ms(9_000), |bench| bench.relay == RelayState::Normal);
+    assert_eq!(
+        bench.relay,
+        RelayState::Normal,
+        "waited for a carrier that cannot come"
+    );
+    bench.check(Verdict::Ok);
+    bench.run_for(5_000);
+    assert_eq!((bench.relay, bench.moves), (RelayState::Normal, 1));
+    bench.check(Verdict::Critical);
+    assert_eq!(
+        bench.relay,
+        RelayState::Bypass,
+        "a lost carrier is a failure in Normal"
+    );
 }

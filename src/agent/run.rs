@@ -4,26 +4,27 @@
 //! cannot be had (socket, disk, real-time scheduling, watchdog) is told loudly, and the relays are held
 //! all the same: an appliance that forwards unwatched is worse than one that cannot be asked.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 
 use super::hands::Hands;
+use super::setup::{Memory, Setup};
 use super::snapshot::Snapshot;
 use super::stats::LoopStats;
 use super::{Agent, ExitReason};
-use crate::io::checks::{self, CheckSpec};
+use crate::io::checks;
 use crate::io::clock::Clock;
 use crate::io::control;
-use crate::io::controller_thread::{self, Opener};
+use crate::io::controller_thread;
 use crate::io::desk::{self, Desk};
 use crate::io::inbox::{Inbox, Inlets, inbox};
 use crate::io::left::LeftNote;
 use crate::io::realtime::{self, Grant, Priority};
 use crate::io::recorder::{self, Recorder};
-use crate::io::watchdog::{self, WatchdogSpec};
+use crate::io::watchdog;
 use crate::io::{history, ledger, lock, signals, systemd};
 use crate::node::{Event, Node, Policy, Saved};
 
@@ -31,43 +32,6 @@ use crate::node::{Event, Node, Policy, Saved};
 const CONTROL_STACK_BYTES: usize = 1024 * 1024;
 /// How long the other threads may take to finish what they were given when the agent ends.
 const FINISH_MAX: Duration = Duration::from_secs(3);
-
-/// Everything the agent needs to know, reduced from configuration, board and command line.
-pub struct Setup {
-    /// Board id, for people.
-    pub board: String,
-    /// What the node is told to want.
-    pub policy: Policy,
-    /// Opens the controller.
-    pub opener: Opener,
-    /// In the order of the policy's checks.
-    pub checks: Vec<CheckSpec>,
-    /// The watchdog; there if and only if the policy has one.
-    pub watchdog: Option<WatchdogSpec>,
-    /// Where to be asked, and by whom.
-    pub socket: control::Spec,
-    /// For the ledger and the event history.
-    pub state_directory: PathBuf,
-    /// For the lock and the note of where segments are left; memory, cleared by a reboot.
-    pub run_directory: PathBuf,
-    /// Of the control thread.
-    pub control_priority: Priority,
-    /// Of the threads that wait for hardware.
-    pub bus_priority: Priority,
-    /// Whether to lock memory.
-    pub memory: Memory,
-    /// Where to record everything the node is told.
-    pub record: Option<PathBuf>,
-}
-
-/// Whether the process's memory is locked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Memory {
-    /// It is; the agent's place.
-    Locked,
-    /// It is not; for tests.
-    Pageable,
-}
 
 /// Be the agent until told to stop.
 pub fn run(setup: Setup) -> anyhow::Result<ExitReason> {
@@ -232,3 +196,7 @@ fn finish(crew: Crew) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

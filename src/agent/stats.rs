@@ -27,6 +27,8 @@ pub struct LoopStats {
     pub worst_turn_us: u64,
     /// Snapshots not published because a reader held the place; the next turn publishes again.
     pub snapshots_skipped: u64,
+    /// Records, replies and words to the service manager that no thread was there to take in time.
+    pub dropped: u64,
     /// Real-time scheduling of the control thread.
     pub realtime: Grant,
     /// Locked memory.
@@ -44,6 +46,7 @@ impl LoopStats {
             late_counts: [0; 7],
             worst_turn_us: 0,
             snapshots_skipped: 0,
+            dropped: 0,
             realtime,
             memory,
         }

@@ -57,11 +57,12 @@ fn empty_status(at: Instant) -> Status {
     }
 }
 
+type Script = Box<dyn FnMut(&Event) -> Vec<Action> + Send>;
 type Seen = Arc<Mutex<Vec<Event>>>;
 
 /// Answers each event by what the script says, notes it, and keeps one deadline.
 struct Scripted {
-    script: Box<dyn FnMut(&Event) -> Vec<Action> + Send>,
+    script: Script,
     seen: Seen,
     actions: VecDeque<Action>,
     deadline: Option<Instant>,
@@ -261,6 +262,19 @@ fn what_cannot_be_handed_over_is_answered_at_once() {
             outcome: Err(_)
         }
     ));
+}
+
+#[test]
+fn what_nobody_reads_is_dropped_and_counted() {
+    let bench = bench(|_| {
+        let mut actions: Vec<Action> = (0..1000).map(reply).collect();
+        actions.push(Action::Exit);
+        actions
+    });
+    bench.agent.run(started());
+    // The queue holds 8 and the loop's own backlog as many.
+    let dropped = bench.snapshot.latest().unwrap().stats.dropped;
+    assert!((984..1000).contains(&dropped), "{dropped}");
 }
 
 #[test]

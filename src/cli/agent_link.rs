@@ -17,8 +17,10 @@ pub(crate) fn socket(global: &Global) -> PathBuf {
     if let Some(path) = &global.socket {
         return path.clone();
     }
-    Config::load(&places::config_path(global))
-        .map_or_else(|_| PathBuf::from(SOCKET_PATH), |config| config.control.socket)
+    Config::load(&places::config_path(global)).map_or_else(
+        |_| PathBuf::from(SOCKET_PATH),
+        |config| config.control.socket,
+    )
 }
 
 /// A connection.

@@ -38,5 +38,11 @@ pub(crate) fn run(global: &Global, options: Options) -> Result<Exit, Failure> {
         Held::Disconnect => Some(RelayState::Disconnect),
         Held::Auto => None,
     };
-    agent_link::order(global, Command::Bypass { segment: options.segment, state })
+    agent_link::order(
+        global,
+        Command::Bypass {
+            segment: options.segment,
+            state,
+        },
+    )
 }

@@ -16,7 +16,11 @@ pub(crate) struct Options {
     /// On: disarmed. Off: armed again
     switch: Switch,
     /// Why; needed for `on`
-    #[arg(long, required_if_eq("switch", "on"), default_value_if("switch", "off", ""))]
+    #[arg(
+        long,
+        required_if_eq("switch", "on"),
+        default_value_if("switch", "off", "")
+    )]
     reason: Option<String>,
 }
 
@@ -24,7 +28,9 @@ pub(crate) fn run(global: &Global, options: Options) -> Result<Exit, Failure> {
     let on = options.switch == Switch::On;
     let reason = options.reason.unwrap_or_default();
     if on && reason.trim().is_empty() {
-        return Err(Failure::failed("say why: whoever finds the appliance disarmed will ask"));
+        return Err(Failure::failed(
+            "say why: whoever finds the appliance disarmed will ask",
+        ));
     }
     agent_link::order(global, Command::Disarm { on, reason })
 }

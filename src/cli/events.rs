@@ -82,7 +82,11 @@ impl Options {
                 Some(Since::Number(number)) => Some(number),
                 _ => None,
             },
-            limit: if self.filters_here() { None } else { self.limit },
+            limit: if self.filters_here() {
+                None
+            } else {
+                self.limit
+            },
         }
     }
 }
@@ -100,8 +104,13 @@ pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
         }
         Err(error) => return Err(error.into()),
     };
-    let wanted: Vec<&Entry> = entries.iter().filter(|entry| options.wants(entry)).collect();
-    let skipped = wanted.len().saturating_sub(options.limit.unwrap_or(usize::MAX));
+    let wanted: Vec<&Entry> = entries
+        .iter()
+        .filter(|entry| options.wants(entry))
+        .collect();
+    let skipped = wanted
+        .len()
+        .saturating_sub(options.limit.unwrap_or(usize::MAX));
     for entry in &wanted[skipped..] {
         show(entry, options.json)?;
     }
@@ -128,7 +137,11 @@ fn follow(global: &Global, options: &Options) -> Result<Exit, Failure> {
         {
             outcome = show(&entry, options.json);
         }
-        if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if outcome.is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     })?;
     outcome.map(|()| Exit::Done)
 }
@@ -153,8 +166,11 @@ fn from_file(global: &Global) -> Result<Vec<Entry>, Failure> {
 }
 
 fn show(entry: &Entry, json: bool) -> Result<(), Failure> {
-    let mut line =
-        if json { serde_json::to_string(entry)? } else { told(entry) };
+    let mut line = if json {
+        serde_json::to_string(entry)?
+    } else {
+        told(entry)
+    };
     line.push('\n');
     let mut out = std::io::stdout().lock();
     out.write_all(line.as_bytes())?;
@@ -165,7 +181,10 @@ fn show(entry: &Entry, json: bool) -> Result<(), Failure> {
 fn told(entry: &Entry) -> String {
     let level = sentence::level(entry.record.level);
     let fact = sentence::fact(&entry.record.fact);
-    let fact: String = fact.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
+    let fact: String = fact
+        .chars()
+        .map(|it| if it.is_control() { ' ' } else { it })
+        .collect();
     format!("{}  {:>6}  {level:<5}  {fact}", entry.time, entry.number)
 }
 
@@ -177,19 +196,40 @@ mod tests {
     use super::*;
 
     fn entry(number: u64, time: &str, level: Level, fact: Fact) -> Entry {
-        let record = Record { sequence: number, at: Instant::ZERO, level, fact };
-        Entry { number, time: time.to_owned(), pid: 1, record }
+        let record = Record {
+            sequence: number,
+            at: Instant::ZERO,
+            level,
+            fact,
+        };
+        Entry {
+            number,
+            time: time.to_owned(),
+            pid: 1,
+            record,
+        }
     }
 
     fn options(since: Option<&str>, alarms: bool) -> Options {
         let since = since.map(|text| parse_since(text).unwrap());
-        Options { json: false, follow: false, alarms, since, limit: None }
+        Options {
+            json: false,
+            follow: false,
+            alarms,
+            since,
+            limit: None,
+        }
     }
 
     #[test]
     fn since_is_a_number_or_a_time() {
         assert_eq!(parse_since("12"), Ok(Since::Number(12)));
-        for time in ["2026-03", "2026-03-01", "2026-03-01T14:05", "2026-03-01T14:05:00.000Z"] {
+        for time in [
+            "2026-03",
+            "2026-03-01",
+            "2026-03-01T14:05",
+            "2026-03-01T14:05:00.000Z",
+        ] {
             assert_eq!(parse_since(time), Ok(Since::Time(time.to_owned())));
         }
         for wrong in ["yesterday", "2026-3-1", "-1", "2026-03-01 14:05", ""] {
@@ -199,8 +239,18 @@ mod tests {
 
     #[test]
     fn filters() {
-        let old = entry(1, "2026-03-01T10:00:00.000Z", Level::Alarm, Fact::DeadManExpired);
-        let new = entry(2, "2026-03-01T14:05:00.001Z", Level::Info, Fact::ControllerBack);
+        let old = entry(
+            1,
+            "2026-03-01T10:00:00.000Z",
+            Level::Alarm,
+            Fact::DeadManExpired,
+        );
+        let new = entry(
+            2,
+            "2026-03-01T14:05:00.001Z",
+            Level::Info,
+            Fact::ControllerBack,
+        );
         let table = [
             (options(None, false), [true, true]),
             (options(None, true), [true, false]),
@@ -209,7 +259,11 @@ mod tests {
             (options(Some("2026-03-01"), false), [true, true]),
         ];
         for (options, wanted) in table {
-            assert_eq!([options.wants(&old), options.wants(&new)], wanted, "{options:?}");
+            assert_eq!(
+                [options.wants(&old), options.wants(&new)],
+                wanted,
+                "{options:?}"
+            );
         }
     }
 

@@ -55,7 +55,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, sentence: impl Into<String>) -> Self {
-        Self { exit, sentence: sentence.into(), closed_pipe: false }
+        Self {
+            exit,
+            sentence: sentence.into(),
+            closed_pipe: false,
+        }
     }
 
     /// Exit code 1.
@@ -112,7 +116,11 @@ impl From<LockError> for Failure {
     fn from(error: LockError) -> Self {
         let denied = matches!(&error, LockError::Io { error, .. }
             if error.kind() == io::ErrorKind::PermissionDenied);
-        let exit = if denied { Exit::NoPermission } else { Exit::Failed };
+        let exit = if denied {
+            Exit::NoPermission
+        } else {
+            Exit::Failed
+        };
         Self::new(exit, error.to_string())
     }
 }
@@ -120,7 +128,11 @@ impl From<LockError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         let closed_pipe = error.kind() == io::ErrorKind::BrokenPipe;
-        Self { exit: Exit::Failed, sentence: format!("output failed: {error}"), closed_pipe }
+        Self {
+            exit: Exit::Failed,
+            sentence: format!("output failed: {error}"),
+            closed_pipe,
+        }
     }
 }
 
@@ -145,9 +157,14 @@ mod tests {
 
     #[test]
     fn an_absent_agent_comes_with_advice() {
-        let failure = Failure::from(ClientError::NoAgent { path: "/run/x".to_owned() });
+        let failure = Failure::from(ClientError::NoAgent {
+            path: "/run/x".to_owned(),
+        });
         assert_eq!(failure.exit().code(), 3);
-        assert!(failure.to_string().contains("systemctl status fencepost"), "{failure}");
+        assert!(
+            failure.to_string().contains("systemctl status fencepost"),
+            "{failure}"
+        );
     }
 
     #[test]

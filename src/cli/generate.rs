@@ -26,7 +26,9 @@ pub(crate) struct CompletionOptions {
 }
 
 pub(crate) fn man(options: &ManOptions) -> Result<Exit, Failure> {
-    into(&options.out, |dir| clap_mangen::generate_to(Cli::command(), dir))
+    into(&options.out, |dir| {
+        clap_mangen::generate_to(Cli::command(), dir)
+    })
 }
 
 pub(crate) fn completions(options: &CompletionOptions) -> Result<Exit, Failure> {
@@ -41,6 +43,8 @@ pub(crate) fn completions(options: &CompletionOptions) -> Result<Exit, Failure> 
 fn into(dir: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<Exit, Failure> {
     fs::create_dir_all(dir)
         .and_then(|()| write(dir))
-        .map_err(|error| Failure::failed(format!("{} cannot be written: {error}", dir.display())))?;
+        .map_err(|error| {
+            Failure::failed(format!("{} cannot be written: {error}", dir.display()))
+        })?;
     Ok(Exit::Done)
 }

@@ -18,7 +18,11 @@ impl Ink {
     pub(crate) fn for_stdout() -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if refused || dumb || !std::io::stdout().is_terminal() { Self::Plain } else { Self::Colour }
+        if refused || dumb || !std::io::stdout().is_terminal() {
+            Self::Plain
+        } else {
+            Self::Colour
+        }
     }
 
     /// In the traffic light's colour.

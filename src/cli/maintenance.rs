@@ -29,5 +29,11 @@ pub(crate) struct Options {
 
 pub(crate) fn run(global: &Global, options: Options) -> Result<Exit, Failure> {
     let on = options.switch == Switch::On;
-    agent_link::order(global, Command::Maintenance { on, reason: options.reason })
+    agent_link::order(
+        global,
+        Command::Maintenance {
+            on,
+            reason: options.reason,
+        },
+    )
 }

@@ -15,6 +15,7 @@ mod events;
 mod exit;
 mod failsafe;
 mod generate;
+mod hardware;
 mod ink;
 mod maintenance;
 mod places;
@@ -22,6 +23,7 @@ mod replay;
 mod sentence;
 mod status;
 mod stop;
+mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,13 +58,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// The site's configuration [default: /etc/fencepost/fencepost.toml]
-    #[arg(long, short, global = true, value_name = "FILE", env = "FENCEPOST_CONFIG")]
+    #[arg(long, short, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Where board profiles are looked for, instead of /etc/fencepost/boards and /usr/share/fencepost/boards
-    #[arg(long, global = true, value_name = "DIR", env = "FENCEPOST_BOARDS")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) boards: Option<PathBuf>,
     /// The agent's control socket [default: as configured]
-    #[arg(long, global = true, value_name = "PATH", env = "FENCEPOST_SOCKET")]
+    #[arg(long, global = true, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
 }
 
@@ -135,7 +137,11 @@ mod tests {
     fn every_command_says_what_it_does() {
         fn walk(command: &clap::Command) {
             for sub in command.get_subcommands() {
-                assert!(sub.get_about().is_some(), "{} has no description", sub.get_name());
+                assert!(
+                    sub.get_about().is_some(),
+                    "{} has no description",
+                    sub.get_name()
+                );
                 walk(sub);
             }
         }

@@ -65,26 +65,62 @@ const fn arm_proof(proof: ArmProof) -> &'static str {
 pub(crate) fn fact(fact: &Fact) -> String {
     match fact {
         Fact::Started { ledger } => format!("the agent started; ledger: {ledger}"),
-        Fact::Adopted { segment, state, evidence: from } => {
-            format!("segment {segment} was found in {state} ({}) and left there", evidence(*from))
+        Fact::Adopted {
+            segment,
+            state,
+            evidence: from,
+        } => {
+            format!(
+                "segment {segment} was found in {state} ({}) and left there",
+                evidence(*from)
+            )
         }
         Fact::DeadManArmed { period, proof } => {
-            format!("the dead-man runs with {} ({})", span(*period), arm_proof(*proof))
+            format!(
+                "the dead-man runs with {} ({})",
+                span(*period),
+                arm_proof(*proof)
+            )
         }
         Fact::DeadManExpired => "the dead-man had fired".to_owned(),
         Fact::DeadManLost { reads } => {
             format!("the dead-man was armed and now reads {reads}")
         }
-        Fact::Closed { segment, cause, state, evidence: from } => {
-            format!("segment {segment} to Normal: {cause}; reads {state} ({})", evidence(*from))
+        Fact::Closed {
+            segment,
+            cause,
+            state,
+            evidence: from,
+        } => {
+            format!(
+                "segment {segment} to Normal: {cause}; reads {state} ({})",
+                evidence(*from)
+            )
         }
-        Fact::Cut { segment, state, cause, read, evidence: from } => {
-            format!("segment {segment} to {state}: {cause}; reads {read} ({})", evidence(*from))
+        Fact::Cut {
+            segment,
+            state,
+            cause,
+            read,
+            evidence: from,
+        } => {
+            format!(
+                "segment {segment} to {state}: {cause}; reads {read} ({})",
+                evidence(*from)
+            )
         }
-        Fact::FoundMoved { segment, left, found } => {
+        Fact::FoundMoved {
+            segment,
+            left,
+            found,
+        } => {
             format!("segment {segment} was left in {left} and found in {found}")
         }
-        Fact::RelayStuck { segment, wanted, read } => {
+        Fact::RelayStuck {
+            segment,
+            wanted,
+            read,
+        } => {
             format!("segment {segment} does not obey: ordered {wanted}, reads {read}")
         }
         other => of_the_machine(other),
@@ -107,9 +143,20 @@ fn of_the_machine(fact: &Fact) -> String {
         }
         Fact::LedgerFailed { error } => format!("the ledger cannot be written: {error}"),
         Fact::LedgerBack => "the ledger can be written again".to_owned(),
-        Fact::WatchdogRuns { identity, timeout, caused_reset } => {
-            let reset = if *caused_reset == Some(true) { "; it caused the last reset" } else { "" };
-            format!("the watchdog {identity} runs with {}{reset}", span(*timeout))
+        Fact::WatchdogRuns {
+            identity,
+            timeout,
+            caused_reset,
+        } => {
+            let reset = if *caused_reset == Some(true) {
+                "; it caused the last reset"
+            } else {
+                ""
+            };
+            format!(
+                "the watchdog {identity} runs with {}{reset}",
+                span(*timeout)
+            )
         }
         Fact::WatchdogFailed { error } => format!("no working watchdog: {error}"),
         Fact::KeepaliveWithheld { reason } => {
@@ -152,7 +199,9 @@ mod tests {
             Fact::DeadManExpired,
             Fact::Uncommissioned,
             Fact::LedgerBack,
-            Fact::Stopping { how: "ordered".to_owned() },
+            Fact::Stopping {
+                how: "ordered".to_owned(),
+            },
         ];
         for told in facts.iter().map(fact) {
             assert!(!told.contains('{') && told.contains(' '), "{told}");

@@ -100,5 +100,9 @@ fn fetch(global: &Global) -> Result<AgentStatus, ClientError> {
 /// The agent's clock is the machine's, so its snapshot has an age here.
 fn freshness(status: &AgentStatus) -> Freshness {
     let age = Clock.now().since(status.node.at);
-    if age > STALE_AFTER { Freshness::Stale(age) } else { Freshness::Fresh }
+    if age > STALE_AFTER {
+        Freshness::Stale(age)
+    } else {
+        Freshness::Fresh
+    }
 }

@@ -67,7 +67,9 @@ pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     while runs(pid) {
         if Instant::now() >= until {
             let waited = END_WITHIN.as_secs();
-            return Err(Failure::failed(format!("the agent (pid {pid}) did not end within {waited} s")));
+            return Err(Failure::failed(format!(
+                "the agent (pid {pid}) did not end within {waited} s"
+            )));
         }
         sleep(LOOK_EVERY);
     }
@@ -88,7 +90,9 @@ fn decide(global: &Global, unit: &str) -> Stop {
     match Config::load(&places::config_path(global)) {
         Ok(_) => Stop::Handover,
         Err(error) => {
-            eprintln!("fencepost: segments go to their fail state, a new agent would not start: {error}");
+            eprintln!(
+                "fencepost: segments go to their fail state, a new agent would not start: {error}"
+            );
             Stop::Ordered
         }
     }
@@ -129,8 +133,12 @@ impl Job {
 
 /// What a program prints, if it ends well and in time.
 fn ask(mut command: Command) -> Option<String> {
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
     let until = Instant::now() + ASK_SYSTEMD_FOR;
     let ended = loop {
         match child.try_wait() {
@@ -155,7 +163,10 @@ fn runs(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .ok()
         // The name in parentheses may hold anything, blanks and parentheses too.
-        .and_then(|stat| stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()))
+        .and_then(|stat| {
+            stat.rsplit_once(") ")
+                .and_then(|(_, rest)| rest.chars().next())
+        })
         .is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
@@ -167,14 +178,20 @@ mod tests {
 1203 fencepost.service        restart running
 1207 other.service            stop    waiting
 ";
-    const STOPPING: &str = "1203 fencepost.service stop running\n1300 shutdown.target start waiting\n";
+    const STOPPING: &str =
+        "1203 fencepost.service stop running\n1300 shutdown.target start waiting\n";
 
     #[test]
     fn only_a_restart_job_of_this_unit_is_a_restart() {
         assert_eq!(Job::read(UNIT, RESTARTING), Job::Restart);
         assert_eq!(Job::read(UNIT, STOPPING), Job::Other);
         assert_eq!(Job::read("other.service", RESTARTING), Job::Other);
-        for unclear in ["", "garbage", "1 my-fencepost.service restart running", "No jobs running."] {
+        for unclear in [
+            "",
+            "garbage",
+            "1 my-fencepost.service restart running",
+            "No jobs running.",
+        ] {
             assert_eq!(Job::read(UNIT, unclear), Job::Unknown, "{unclear}");
         }
     }

@@ -9,7 +9,9 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(heading: &[&str]) -> Self {
-        Self { rows: vec![heading.iter().map(|&cell| cell.to_owned()).collect()] }
+        Self {
+            rows: vec![heading.iter().map(|&cell| cell.to_owned()).collect()],
+        }
     }
 
     pub(crate) fn row(&mut self, cells: Vec<String>) {
@@ -20,7 +22,13 @@ impl Table {
     pub(crate) fn render(&self, ink: Ink) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)
-            .map(|column| self.rows.iter().filter_map(|row| row.get(column)).map(|c| width(c)).max())
+            .map(|column| {
+                self.rows
+                    .iter()
+                    .filter_map(|row| row.get(column))
+                    .map(|c| width(c))
+                    .max()
+            })
             .map(Option::unwrap_or_default)
             .collect();
         let mut text = String::new();
@@ -31,7 +39,11 @@ impl Table {
                 line.push_str(&" ".repeat(wide - width(cell) + 2));
             }
             let line = line.trim_end();
-            text.push_str(&if number == 0 { ink.dim(line) } else { line.to_owned() });
+            text.push_str(&if number == 0 {
+                ink.dim(line)
+            } else {
+                line.to_owned()
+            });
             text.push('\n');
         }
         text
@@ -49,7 +61,14 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let mut table = Table::new(&["A", "LONG", "C"]);
-        table.row(vec!["µs".to_owned(), "x".to_owned(), "end of line".to_owned()]);
-        assert_eq!(table.render(Ink::Plain), "A   LONG  C\nµs  x     end of line\n");
+        table.row(vec![
+            "µs".to_owned(),
+            "x".to_owned(),
+            "end of line".to_owned(),
+        ]);
+        assert_eq!(
+            table.render(Ink::Plain),
+            "A   LONG  C\nµs  x     end of line\n"
+        );
     }
 }

@@ -19,7 +19,6 @@ pub(super) struct Places {
     pub(super) kick_every: Option<Place>,
     pub(super) measured: Option<Place>,
     pub(super) adapter: Option<Place>,
-    pub(super) watchdog: Option<Place>,
 }
 
 /// The same, of one segment.

@@ -2,11 +2,12 @@
 
 use core::time::Duration;
 
-use super::{Check, Site, WatchdogMode};
+use super::{CarrierWhenCut, Check, CheckKind, Site, WatchdogMode};
 use crate::board::profile::ReadBack;
 use crate::node::Policy;
 use crate::node::policy::{
-    CheckPolicy, Commissioning, DeadManPolicy, ReadBackPolicy, SegmentPolicy, WatchdogPolicy,
+    CarrierRole, CheckPolicy, Commissioning, DeadManPolicy, ReadBackPolicy, SegmentPolicy,
+    WatchdogPolicy,
 };
 
 /// Keepalives per watchdog timeout. The node asks for at least three; one more may be lost.
@@ -33,7 +34,7 @@ impl Site {
                 period: self.timing.period,
                 kick_every: self.timing.kick_every,
             },
-            watchdog: (watchdog.mode == WatchdogMode::Device).then(|| WatchdogPolicy {
+            watchdog: (watchdog.mode != WatchdogMode::Off).then(|| WatchdogPolicy {
                 keepalive_every: watchdog.timeout / KEEPALIVES_PER_TIMEOUT,
                 // A job of bounded retries is long over by then; half a timeout is left for the reset to follow.
                 job_overdue_after: watchdog.timeout / 2,
@@ -56,6 +57,7 @@ impl Site {
                 fail: segment.fail,
                 settings: *settings,
                 dwell: segment.dwell,
+                relink: segment.relink,
                 closes_per_hour_max: segment.closes_per_hour_max,
                 read_back: match fact.read_back {
                     ReadBack::Nothing => ReadBackPolicy::Impossible,
@@ -79,7 +81,27 @@ impl Site {
                 .collect(),
             rise: check.rise,
             fall: check.fall,
+            carrier: self.carrier_role(check),
             stale_after: check.stale_after(),
+        }
+    }
+}
+
+impl Site {
+    /// Carrier checks of a segment whose cut ports are dark can prove nothing before the close.
+    fn carrier_role(&self, check: &Check) -> CarrierRole {
+        let CheckKind::Carrier { port } = &check.kind else {
+            return CarrierRole::None;
+        };
+        let segment = self
+            .config
+            .segments
+            .iter()
+            .find(|segment| segment.ports.iter().flatten().any(|mine| mine == port));
+        match segment.map(|segment| segment.carrier_when_cut) {
+            None => CarrierRole::None,
+            Some(CarrierWhenCut::Expected) => CarrierRole::Always,
+            Some(CarrierWhenCut::Absent) => CarrierRole::InNormalOnly,
         }
     }
 }

@@ -9,13 +9,14 @@ use toml::Spanned;
 
 use super::check::RawCheck;
 use super::places::{Places, SegmentPlaces, of};
-use super::{
-    Adapter, CarrierWatch, Config, Control, DeadMan, Segment, State, Topology, Watchdog,
-    WatchdogMode,
-};
+use super::{Adapter, CarrierWatch, CarrierWhenCut, Config, Segment, Topology};
 use crate::board::controller::{CutState, SegmentSettings};
 use crate::board::raw::words;
 use crate::diagnose::{Findings, Mistake, Mistakes, Source};
+
+mod tables;
+
+use tables::{RawControl, RawDeadMan, RawState, RawWatchdog};
 
 /// Most segments and checks one agent minds; far above any appliance, far below what a turn could carry.
 const SEGMENTS_MAX: usize = 32;
@@ -60,51 +61,13 @@ struct RawSegment {
     ports: Option<Spanned<Vec<Spanned<String>>>>,
     fail: Option<Spanned<CutState>>,
     dwell_ms: Option<Spanned<i64>>,
+    relink_ms: Option<Spanned<i64>>,
     closes_per_hour_max: Option<Spanned<i64>>,
+    carrier_when_cut: Option<Spanned<CarrierWhenCut>>,
     power_up: Option<Spanned<CutState>>,
     power_off: Option<Spanned<CutState>>,
     expiry: Option<Spanned<CutState>>,
     carrier_unwatched_because: Option<Spanned<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDeadMan {
-    period_ms: Option<Spanned<i64>>,
-    kick_every_ms: Option<Spanned<i64>>,
-    measured_ms: Option<Spanned<i64>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawWatchdog {
-    mode: Option<Spanned<RawWatchdogMode>>,
-    device: Option<Spanned<String>>,
-    timeout_s: Option<Spanned<i64>>,
-    pretimeout_s: Option<Spanned<i64>>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum RawWatchdogMode {
-    Device,
-    Systemd,
-    Off,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawControl {
-    socket: Option<Spanned<String>>,
-    operators_group: Option<Spanned<String>>,
-    readers_group: Option<Spanned<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawState {
-    dir: Option<Spanned<String>>,
-    runtime_dir: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -215,7 +178,6 @@ impl RawConfig {
             kick_every: of(&self.dead_man.kick_every_ms),
             measured: of(&self.dead_man.measured_ms),
             adapter: self.adapter.as_ref().map(|raw| raw.bus.span()),
-            watchdog: of(&self.watchdog.timeout_s).or(of(&self.watchdog.mode)),
         }
     }
 }
@@ -236,7 +198,12 @@ impl RawSegment {
                 .and_then(|raw| words::ports(raw, findings)),
             fail: setting(&self.fail).unwrap_or(CutState::Bypass),
             dwell: millis("dwell_ms", &self.dwell_ms, 5_000, 0, 3_600_000, findings),
+            relink: millis("relink_ms", &self.relink_ms, 6_000, 0, 60_000, findings),
             closes_per_hour_max: closes.unwrap_or(20),
+            carrier_when_cut: self
+                .carrier_when_cut
+                .as_ref()
+                .map_or(CarrierWhenCut::Expected, |raw| *raw.get_ref()),
             overrides: SegmentSettings {
                 power_up: setting(&self.power_up),
                 power_off: setting(&self.power_off),
@@ -259,76 +226,6 @@ impl RawSegment {
                     CarrierWatch::Unwatched(reason.get_ref().clone())
                 }
             },
-        }
-    }
-}
-
-impl RawDeadMan {
-    fn understand(&self, findings: &mut Findings) -> DeadMan {
-        let mut read = |key: &str, raw: &Option<Spanned<i64>>| {
-            raw.is_some()
-                .then(|| millis(key, raw, 0, 10, 3_600_000, findings))
-        };
-        DeadMan {
-            period: read("period_ms", &self.period_ms),
-            kick_every: read("kick_every_ms", &self.kick_every_ms),
-            measured: read("measured_ms", &self.measured_ms),
-        }
-    }
-}
-
-impl RawWatchdog {
-    fn understand(&self, findings: &mut Findings) -> Watchdog {
-        let timeout = self.timeout_s.as_ref();
-        let timeout = timeout.map_or(10, |raw| findings.number("timeout_s", raw, 2..=3_600_u16));
-        let pretimeout = self.pretimeout_s.as_ref().map(|raw| {
-            let seconds = findings.number("pretimeout_s", raw, 1..=3_600_u16);
-            if seconds >= timeout {
-                findings.refuse(
-                    Mistake::new(
-                        raw.span(),
-                        "the warning would come before the watchdog is even due",
-                    )
-                    .label(format!("must be below timeout_s = {timeout}")),
-                );
-            }
-            Duration::from_secs(u64::from(seconds))
-        });
-        Watchdog {
-            mode: match self.mode.as_ref().map(Spanned::get_ref) {
-                None | Some(RawWatchdogMode::Device) => WatchdogMode::Device,
-                Some(RawWatchdogMode::Systemd) => WatchdogMode::Systemd,
-                Some(RawWatchdogMode::Off) => WatchdogMode::Off,
-            },
-            device: path_or("/dev/watchdog0", &self.device, findings),
-            timeout: Duration::from_secs(u64::from(timeout)),
-            pretimeout,
-        }
-    }
-}
-
-impl RawControl {
-    fn understand(&self, state: &State, findings: &mut Findings) -> Control {
-        let mut group = |raw: &Option<Spanned<String>>, default: &str| match raw {
-            None => default.to_owned(),
-            Some(raw) => words::name(raw, findings),
-        };
-        Control {
-            operators_group: group(&self.operators_group, "fencepost-operators"),
-            readers_group: group(&self.readers_group, "fencepost"),
-            socket: match &self.socket {
-                None => state.runtime_dir.join("control.sock"),
-                Some(raw) => path(raw, findings),
-            },
-        }
-    }
-}
-
-impl RawState {
-    fn understand(&self, findings: &mut Findings) -> State {
-        State {
-            dir: path_or("/var/lib/fencepost", &self.dir, findings),
-            runtime_dir: path_or("/run/fencepost", &self.runtime_dir, findings),
         }
     }
 }
@@ -371,11 +268,6 @@ pub(super) fn path(raw: &Spanned<String>, findings: &mut Findings) -> PathBuf {
         );
     }
     path
-}
-
-fn path_or(default: &str, raw: &Option<Spanned<String>>, findings: &mut Findings) -> PathBuf {
-    raw.as_ref()
-        .map_or_else(|| PathBuf::from(default), |raw| path(raw, findings))
 }
 
 fn distinct<'a>(

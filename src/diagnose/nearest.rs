@@ -40,7 +40,11 @@ pub(super) fn split_expectation(message: &str) -> (String, Option<&str>) {
     let fact = fact
         .replace("unknown field", "unknown key")
         .replace("unknown variant", "unknown word")
-        .replace("missing field", "missing key");
+        .replace("missing field", "missing key")
+        .replace(
+            "wanted exactly 1 element, more than 1 element",
+            "more than one kind",
+        );
     (fact, allowed)
 }
 
@@ -61,6 +65,9 @@ pub(super) fn help(wrong: &str, message: &str, allowed: Option<&str>) -> Option<
              the kernel; `gpioinfo` prints names"
                 .to_owned(),
         );
+    }
+    if message.contains("more than 1 element") {
+        return Some("one kind only; is one of these headings misspelt?".to_owned());
     }
     let allowed = allowed?;
     let words: Vec<&str> = allowed.split('`').skip(1).step_by(2).collect();

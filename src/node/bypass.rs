@@ -79,11 +79,14 @@ impl Node {
 
     fn want_by_health(&self, now: Instant, segment: &Segment) -> (RelayState, Cause) {
         let fail = RelayState::from(segment.policy.fail);
-        match self.health.objection(segment.index) {
+        match self.health.objection(segment) {
             Some(Objection::Failing(check)) => return (fail, Cause::CheckFailed(check)),
             Some(Objection::Silent(check)) => return (fail, Cause::CheckSilent(check)),
             Some(Objection::Pending(check)) if !segment.held() => {
                 return (fail, Cause::CheckSilent(check));
+            }
+            Some(Objection::Pending(_)) if segment.wanted.0 == RelayState::Normal => {
+                return segment.wanted.clone();
             }
             Some(Objection::Pending(_)) => return (RelayState::Normal, Cause::Adopted),
             None => {}
@@ -101,7 +104,7 @@ impl Node {
         if segment.held() {
             return None;
         }
-        let green = self.health.green_since(segment.index)?;
+        let green = self.health.green_since(segment)?;
         Some(green.max(segment.prove_from) + segment.policy.dwell)
     }
 

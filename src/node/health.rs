@@ -7,8 +7,9 @@ use core::time::Duration;
 
 use super::event::Verdict;
 use super::outbox::Outbox;
-use super::policy::{CheckPolicy, CheckSeverity};
+use super::policy::{CarrierRole, CheckPolicy, CheckSeverity};
 use super::record::{Fact, Level};
+use super::segment::Segment;
 use super::status::{CheckHealth, CheckStatus};
 use super::time::Instant;
 
@@ -58,10 +59,25 @@ impl Health {
         check: usize,
         verdict: Verdict,
         output: String,
+        segments: &[Segment],
         out: &mut Outbox,
     ) {
         if let Some(check) = self.checks.get_mut(check) {
-            check.reported(now, verdict, output, out);
+            let physics = check.is_physics(now, segments);
+            check.reported(now, verdict, output, physics, out);
+        }
+    }
+
+    /// A segment went to `Normal`: what its dark ports said before says nothing about now.
+    pub(super) fn closed(&mut self, now: Instant, segment: usize) {
+        for check in &mut self.checks {
+            let concerned = check.policy.segments.contains(&segment);
+            if concerned && check.policy.carrier == CarrierRole::InNormalOnly {
+                *check = Check {
+                    output: core::mem::take(&mut check.output),
+                    ..Check::new(check.policy.clone(), now)
+                };
+            }
         }
     }
 
@@ -80,7 +96,7 @@ impl Health {
     }
 
     /// The first thing that speaks against `segment`, worst first.
-    pub(super) fn objection(&self, segment: usize) -> Option<Objection> {
+    pub(super) fn objection(&self, segment: &Segment) -> Option<Objection> {
         let of = |health: CheckHealth| {
             self.failover_checks(segment)
                 .find(|check| check.health == health)
@@ -97,7 +113,7 @@ impl Health {
 
     /// Since when every failover check of `segment` has been passing; `None` while one is not. A segment
     /// without failover checks has been green for ever.
-    pub(super) fn green_since(&self, segment: usize) -> Option<Instant> {
+    pub(super) fn green_since(&self, segment: &Segment) -> Option<Instant> {
         self.failover_checks(segment)
             .try_fold(Instant::ZERO, |latest, check| {
                 check.passing_since.map(|since| latest.max(since))
@@ -117,10 +133,13 @@ impl Health {
         self.checks.iter().map(Check::status).collect()
     }
 
-    fn failover_checks(&self, segment: usize) -> impl Iterator<Item = &Check> {
+    /// Those that can say something about `segment` where its relay is now.
+    fn failover_checks(&self, segment: &Segment) -> impl Iterator<Item = &Check> {
+        let (index, held) = (segment.index, segment.held());
         self.checks.iter().filter(move |check| {
             check.policy.severity == CheckSeverity::Failover
-                && check.policy.segments.contains(&segment)
+                && check.policy.segments.contains(&index)
+                && (held || check.policy.carrier != CarrierRole::InNormalOnly)
         })
     }
 }
@@ -140,8 +159,38 @@ impl Check {
         }
     }
 
-    fn reported(&mut self, now: Instant, verdict: Verdict, output: String, out: &mut Outbox) {
+    /// Whether a bad verdict now would only say that a relay has just moved, or that a cut port is dark.
+    fn is_physics(&self, now: Instant, segments: &[Segment]) -> bool {
+        let mut mine = self
+            .policy
+            .segments
+            .iter()
+            .filter_map(|index| segments.get(*index));
+        match self.policy.carrier {
+            CarrierRole::None => false,
+            CarrierRole::Always => mine.any(|segment| segment.relinking(now)),
+            CarrierRole::InNormalOnly => {
+                mine.any(|segment| segment.relinking(now) || !segment.held())
+            }
+        }
+    }
+
+    fn reported(
+        &mut self,
+        now: Instant,
+        verdict: Verdict,
+        output: String,
+        physics: bool,
+        out: &mut Outbox,
+    ) {
         let good = matches!(verdict, Verdict::Ok | Verdict::Warning);
+        if !good && physics {
+            self.verdict = Some(verdict);
+            self.output = output;
+            self.reported_at = Some(now);
+            self.heard_at = now;
+            return;
+        }
         self.in_row = if good == self.row_is_good {
             self.in_row.saturating_add(1)
         } else {

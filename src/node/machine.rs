@@ -205,8 +205,11 @@ impl Node {
                 }
             }
             Event::SegmentClosed { segment, outcome } => {
-                if let Some(segment) = self.segments.get_mut(segment) {
-                    segment.closed(now, outcome, out);
+                if let Some(closed) = self.segments.get_mut(segment) {
+                    closed.closed(now, outcome, out);
+                    if closed.held() {
+                        self.health.closed(now, segment);
+                    }
                 }
                 self.link.read_soon(now);
             }
@@ -226,7 +229,8 @@ impl Node {
                 verdict,
                 output,
             } => {
-                self.health.reported(now, check, verdict, output, out);
+                self.health
+                    .reported(now, check, verdict, output, &self.segments, out);
             }
             Event::OperatorRequested {
                 request,

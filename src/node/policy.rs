@@ -35,6 +35,9 @@ pub struct SegmentPolicy {
     pub settings: SegmentSettings,
     /// All checks must have been green for this long before `Normal`.
     pub dwell: Duration,
+    /// After a relay move the ports' carriers may come and go for this long: copper negotiates anew. What they say
+    /// meanwhile is physics, not failure.
+    pub relink: Duration,
     /// Most closes in any hour; past that the segment stays in its fail state and says so.
     pub closes_per_hour_max: u32,
     /// Whether the hardware can be asked where the relay is.
@@ -64,9 +67,24 @@ pub struct CheckPolicy {
     pub rise: u32,
     /// Consecutive bad verdicts until it counts as failing.
     pub fall: u32,
+    /// What a relay move does to it.
+    pub carrier: CarrierRole,
     /// Without any verdict for this long the check counts as failing: a checker that hangs or died is no
     /// evidence of health.
     pub stale_after: Duration,
+}
+
+/// How a check depends on where the relays of its segments are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CarrierRole {
+    /// Not at all.
+    None,
+    /// It watches a port that has carrier in every relay state, except while relinking.
+    Always,
+    /// It watches a port that is dark while the relay is cut, so it can prove nothing before the close and is judged
+    /// only after it.
+    InNormalOnly,
 }
 
 /// What a failing check does.

@@ -46,6 +46,8 @@ pub(super) struct Segment {
     pub(super) reaffirm: bool,
     pub(super) wanted: (RelayState, Cause),
     pub(super) moves: u64,
+    /// When its relay was last moved, by us or by others.
+    pub(super) moved_at: Option<Instant>,
     pub(super) closes: VecDeque<Instant>,
     pub(super) limited: bool,
     job: Option<Job>,
@@ -75,6 +77,7 @@ impl Segment {
             reaffirm: false,
             wanted: (fail, Cause::Dwelling),
             moves: 0,
+            moved_at: None,
             closes: VecDeque::new(),
             limited: false,
             job: None,
@@ -100,6 +103,12 @@ impl Segment {
             read => Some(read),
         };
         place == Some(RelayState::Normal) && !self.must_prove
+    }
+
+    /// Its ports are negotiating anew after a move.
+    pub(super) fn relinking(&self, now: Instant) -> bool {
+        self.moved_at
+            .is_some_and(|at| now.since(at) < self.policy.relink)
     }
 
     /// It should be cut, and tries enough have not shown that it is.
@@ -218,6 +227,7 @@ impl Segment {
         self.obeyed();
         if moved.commanded {
             self.moves += 1;
+            self.moved_at = Some(now);
             let fact = Fact::Closed {
                 segment: self.policy.name.clone(),
                 cause: self.wanted.1.clone(),
@@ -256,6 +266,7 @@ impl Segment {
         self.obeyed();
         if moved.commanded {
             self.moves += 1;
+            self.moved_at = Some(now);
             let fact = Fact::Cut {
                 segment: self.policy.name.clone(),
                 state,
@@ -291,6 +302,7 @@ impl Segment {
             }
             Some(left) if left != found && self.job.is_none() => {
                 self.left = Some(found);
+                self.moved_at = Some(now);
                 self.prove_again(now);
                 let segment = self.policy.name.clone();
                 out.record(

@@ -3,9 +3,10 @@
 use core::time::Duration;
 
 use super::{
-    BUS_TIME, Inequality, LATENESS_ALLOWED, RESTART_BOUND, Side, Verdict, has_dead_man,
+    Inequality, LATENESS_ALLOWED, RESTART_BOUND, Side, Verdict, command, has_dead_man,
     has_watchdog, settle,
 };
+use crate::board::profile::ControllerSpec;
 use crate::config::Site;
 
 pub(super) fn chain(site: &Site) -> Vec<Inequality> {
@@ -22,8 +23,12 @@ pub(super) fn chain(site: &Site) -> Vec<Inequality> {
 
 fn kicks(site: &Site) -> [Inequality; 3] {
     let (kick, period) = (site.timing.kick_every, site.timing.period);
-    // The longest job that can stand before a kick: a relay command with its settling.
-    let job = BUS_TIME + settle(site);
+    // The longest job that can stand before a kick: a relay command with its settling. A wave is no job: cutting
+    // is merely not making the next edge.
+    let job = match site.board.controller {
+        ControllerSpec::PulseTrain { .. } => settle(site),
+        _ => command(site).time,
+    };
     let late = LATENESS_ALLOWED + job;
     let late_made_of = format!(
         "{} lateness + {} a relay command in the way",

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::chain::{ms, side};
 use super::{
-    BUS_TIME, Bound, Failure, SegmentPlan, Setting, TURN, falls_on_reset, has_dead_man,
+    Bound, Failure, SegmentPlan, Setting, Side, TURN, command, falls_on_reset, has_dead_man,
     has_watchdog, settle,
 };
 use crate::board::profile::Kept;
@@ -36,62 +36,71 @@ pub(super) fn failures(site: &Site, segments: &[SegmentPlan]) -> Vec<Failure> {
 }
 
 fn commanded(site: &Site) -> Duration {
-    TURN + BUS_TIME + settle(site)
+    TURN + command(site).time
 }
 
 fn commanded_made_of(site: &Site) -> String {
-    format!(
-        "{} turn + {} bus + {} settling",
-        ms(TURN),
-        ms(BUS_TIME),
-        ms(settle(site))
-    )
+    format!("{} turn + {}", ms(TURN), command(site).made_of)
 }
 
-/// One line for carrier, one for each other check that can fail a segment.
+/// One line for carrier, one for each other check that can fail a segment, one for checkers that hang.
 fn checks(site: &Site, segments: &[SegmentPlan]) -> Vec<Failure> {
-    let failing = site
-        .config
-        .checks
-        .iter()
-        .filter(|c| c.severity == CheckSeverity::Failover);
-    let (carrier, others): (Vec<&Check>, Vec<&Check>) =
-        failing.partition(|check| matches!(check.kind, CheckKind::Carrier { .. }));
-    let carrier = carrier.into_iter().max_by_key(|check| noticed(check));
-    let carrier = carrier.map(|check| ("carrier lost on a port".to_owned(), check));
-    let others = others
+    let failing = site.config.checks.iter();
+    let failing = failing.filter(|check| check.severity == CheckSeverity::Failover);
+    let (carrier, others): (Vec<&Check>, Vec<&Check>) = failing
+        .clone()
+        .partition(|check| matches!(check.kind, CheckKind::Carrier { .. }));
+    let carrier = carrier
         .into_iter()
-        .map(|check| (format!("check `{}` fails", check.name), check));
-    carrier
-        .into_iter()
-        .chain(others)
-        .map(|(what, check)| Failure {
-            what,
-            bound: within(
-                fails(segments),
-                noticed(check) + commanded(site),
-                &format!("{} + {}", noticed_made_of(check), commanded_made_of(site)),
-            ),
-        })
-        .collect()
+        .map(noticed)
+        .max_by_key(|side| side.time);
+    let carrier = carrier.map(|side| ("carrier lost on a port".to_owned(), side));
+    let others = others.into_iter();
+    let others = others.map(|check| (format!("check `{}` fails", check.name), noticed(check)));
+    let stale = failing.map(Check::stale_after).max();
+    let stale = stale.map(|time| {
+        let made_of = format!("{} without any verdict", ms(time));
+        ("a checker hangs or dies".to_owned(), side(time, made_of))
+    });
+    let all = carrier.into_iter().chain(others).chain(stale);
+    all.map(|(what, noticed)| Failure {
+        what,
+        bound: within(
+            fails(segments),
+            noticed.time + commanded(site),
+            &format!("{} + {}", noticed.made_of, commanded_made_of(site)),
+        ),
+    })
+    .collect()
 }
 
-/// From the failure to the last bad verdict in a row; or, if the checker hangs, until it counts as stale.
-fn noticed(check: &Check) -> Duration {
-    (check.interval * check.fall + check.timeout).max(check.stale_after())
-}
-
-fn noticed_made_of(check: &Check) -> String {
-    let counted = check.interval * check.fall + check.timeout;
-    if counted < check.stale_after() {
-        return format!("{} without any verdict", ms(check.stale_after()));
+/// From the failure, right after a good verdict, to the last bad one in a row.
+fn noticed(check: &Check) -> Side {
+    let (interval, timeout) = (check.interval, check.timeout);
+    if matches!(check.kind, CheckKind::Carrier { .. }) {
+        // The kernel answers at once.
+        let made_of = format!("{} x {} interval", check.fall, ms(interval));
+        return side(interval * check.fall, made_of);
     }
-    format!(
-        "{} x {} interval + {} timeout",
-        check.fall,
-        ms(check.interval),
-        ms(check.timeout)
-    )
+    // A round that times out also delays the next one, if it takes longer than the interval.
+    let round = interval.max(timeout);
+    let rounds = check.fall - 1;
+    let made_of = if timeout <= interval {
+        format!(
+            "{} x {} interval + {} timeout",
+            check.fall,
+            ms(interval),
+            ms(timeout)
+        )
+    } else {
+        format!(
+            "{} interval + {} x {} timeout",
+            ms(interval),
+            check.fall,
+            ms(timeout)
+        )
+    };
+    side(interval + round * rounds + timeout, made_of)
 }
 
 /// The host says nothing any more: the dead-man, or failing that a reset.

@@ -1,12 +1,9 @@
 //! What follows from the numbers: refusals and warnings, each a sentence that says what will happen.
 
-use super::{
-    Plan, SegmentPlan, Setting, Verdict, expiry_is_sticky, falls_on_reset, has_dead_man,
-    has_watchdog,
-};
+use super::{Plan, SegmentPlan, Setting, Verdict, falls_on_reset, has_dead_man, has_watchdog};
 use crate::board::controller::{CutState, RelayState};
-use crate::board::profile::{Confidence, Kept, ReadBack};
-use crate::config::{CarrierWatch, PeriodKnown, Site};
+use crate::board::profile::{Confidence, ControllerSpec, Expiry, Kept, ReadBack};
+use crate::config::{CarrierWatch, PeriodKnown, Site, WatchdogMode};
 
 pub(super) fn judge(site: &Site, plan: &mut Plan) {
     for inequality in &plan.chain {
@@ -48,19 +45,33 @@ fn safety_nets(site: &Site, plan: &mut Plan) {
         ),
         (true, true) => {}
     }
-    if has_dead_man(site) && !expiry_is_sticky(site) {
-        plan.warnings.push(
-            "the dead-man's expiry is not known to be sticky: a late kick may put the relay back into Normal by \
-             itself, so this board may never prove a lease to a peer"
+    match (has_dead_man(site), site.board.dead_man.expiry) {
+        (true, Expiry::KickRestores) => plan.warnings.push(
+            "the dead-man's expiry is not sticky: the next kick gives the relay back, whatever it missed; this board \
+             may never prove a lease to a peer"
                 .to_owned(),
-        );
+        ),
+        (true, Expiry::Unknown) => plan.warnings.push(
+            "no public source says whether a kick after expiry restores Normal by itself; taken as if it did, so this \
+             board may not prove a lease to a peer"
+                .to_owned(),
+        ),
+        _ => {}
     }
-    if falls_on_reset(site) {
+    let wave = matches!(site.board.controller, ControllerSpec::PulseTrain { .. });
+    if falls_on_reset(site) && !wave {
         plan.warnings.push(
             "the relays fall when the lines' descriptors close: keep them in systemd's descriptor store \
              (FileDescriptorStoreMax=), or every restart of the agent moves the relays"
                 .to_owned(),
         );
+    }
+    if site.config.watchdog.mode == WatchdogMode::Systemd {
+        plan.warnings.push(format!(
+            "[watchdog] mode is \"systemd\": timeout_s = {} must be what the unit's WatchdogSec= and systemd's \
+             RuntimeWatchdogSec= add up to; this plan cannot see them",
+            site.config.watchdog.timeout.as_secs()
+        ));
     }
 }
 

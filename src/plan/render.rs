@@ -95,7 +95,7 @@ fn watchdog(plan: &Plan, out: &mut String) -> core::fmt::Result {
         (WatchdogMode::Device, timeout) => {
             writeln!(
                 out,
-                "watchdog  fed by the agent; resets after {}",
+                "watchdog  fed by the agent; resets after {} (as asked; the device may round)",
                 ms(timeout)
             )
         }

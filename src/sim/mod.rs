@@ -9,8 +9,8 @@ pub mod fence_cable;
 pub mod journal;
 pub mod lines;
 pub mod port;
-pub mod remote;
 pub mod relay;
+pub mod remote;
 pub mod wiring;
 
 pub use board::FenceSignals;

@@ -10,7 +10,7 @@ use fencepost::board::controller::{
     SegmentReading, SegmentSettings, Ticket,
 };
 use fencepost::node::policy::{
-    Arming, CheckPolicy, CheckSeverity, Commissioning, DeadManPolicy, ReadBackPolicy,
+    Arming, CarrierRole, CheckPolicy, CheckSeverity, Commissioning, DeadManPolicy, ReadBackPolicy,
     SegmentPolicy, WatchdogPolicy,
 };
 use fencepost::node::{
@@ -55,6 +55,14 @@ impl Bench {
 
     pub(crate) fn uncommissioned() -> Self {
         Self::with(policy(1_000, Commissioning::Missing))
+    }
+
+    /// The check is the carrier of a port.
+    pub(crate) fn with_carrier(carrier: CarrierRole, relink_ms: u64) -> Self {
+        let mut policy = policy(1_000, Commissioning::Done);
+        policy.checks[0].carrier = carrier;
+        policy.segments[0].relink = Duration::from_millis(relink_ms);
+        Self::with(policy)
     }
 
     pub(crate) fn serving() -> Self {
@@ -382,6 +390,7 @@ fn policy(period_ms: u64, commissioning: Commissioning) -> Policy {
         fail: CutState::Bypass,
         settings: SegmentSettings::default(),
         dwell: Duration::from_secs(1),
+        relink: Duration::ZERO,
         closes_per_hour_max: 6,
         read_back: ReadBackPolicy::Required,
     };
@@ -391,6 +400,7 @@ fn policy(period_ms: u64, commissioning: Commissioning) -> Policy {
         segments: vec![0],
         rise: 1,
         fall: 1,
+        carrier: CarrierRole::None,
         stale_after: Duration::from_secs(2),
     };
     Policy {

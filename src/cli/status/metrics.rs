@@ -17,8 +17,12 @@ use super::Freshness;
 use crate::cli::Global;
 use crate::cli::exit::{Exit, Failure};
 
-const STATES: [RelayState; 4] =
-    [RelayState::Normal, RelayState::Bypass, RelayState::Disconnect, RelayState::Unknown];
+const STATES: [RelayState; 4] = [
+    RelayState::Normal,
+    RelayState::Bypass,
+    RelayState::Disconnect,
+    RelayState::Unknown,
+];
 
 pub(super) fn run(global: &Global, output: Option<&Path>) -> Result<Exit, Failure> {
     let (text, told) = match super::fetch(global) {
@@ -44,7 +48,11 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
 
 fn down() -> String {
     let mut page = Page::default();
-    page.gauge("fencepost_up", "Whether the agent answers and its control loop turns.", 0);
+    page.gauge(
+        "fencepost_up",
+        "Whether the agent answers and its control loop turns.",
+        0,
+    );
     page.0
 }
 
@@ -57,10 +65,15 @@ impl Page {
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        let labels: Vec<String> =
-            labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escaped(value))).collect();
-        let labels =
-            if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(key, value)| format!("{key}=\"{}\"", escaped(value)))
+            .collect();
+        let labels = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", labels.join(","))
+        };
         let _infallible = writeln!(self.0, "{name}{labels} {value}");
     }
 
@@ -76,21 +89,36 @@ impl Page {
 }
 
 fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 fn render(status: &AgentStatus, freshness: Freshness) -> String {
     let mut page = Page::default();
     let up = u8::from(freshness == Freshness::Fresh);
-    page.gauge("fencepost_up", "Whether the agent answers and its control loop turns.", up);
+    page.gauge(
+        "fencepost_up",
+        "Whether the agent answers and its control loop turns.",
+        up,
+    );
     page.family("fencepost_info", "gauge", "The agent and its board.");
-    page.sample("fencepost_info", &[("version", &status.version), ("board", &status.board)], 1);
+    page.sample(
+        "fencepost_info",
+        &[("version", &status.version), ("board", &status.board)],
+        1,
+    );
     let light = match status.node.summary {
         Summary::Green => 0,
         Summary::Yellow => 1,
         Summary::Red => 2,
     };
-    page.gauge("fencepost_summary", "Traffic light: 0 green, 1 yellow, 2 red.", light);
+    page.gauge(
+        "fencepost_summary",
+        "Traffic light: 0 green, 1 yellow, 2 red.",
+        light,
+    );
     segments(&mut page, status);
     behind(&mut page, status);
     checks(&mut page, status);
@@ -100,65 +128,144 @@ fn render(status: &AgentStatus, freshness: Freshness) -> String {
 
 fn segments(page: &mut Page, status: &AgentStatus) {
     let segments = &status.node.segments;
-    page.family("fencepost_segment_state", "gauge", "1 for the state the relay was last read in.");
+    page.family(
+        "fencepost_segment_state",
+        "gauge",
+        "1 for the state the relay was last read in.",
+    );
     for segment in segments {
         for state in STATES {
-            let labels = [("segment", segment.name.as_str()), ("state", &state.to_string())];
-            page.sample("fencepost_segment_state", &labels, u8::from(segment.state == state));
+            let labels = [
+                ("segment", segment.name.as_str()),
+                ("state", &state.to_string()),
+            ];
+            page.sample(
+                "fencepost_segment_state",
+                &labels,
+                u8::from(segment.state == state),
+            );
         }
     }
-    page.family("fencepost_segment_as_wanted", "gauge", "Whether it is where the agent wants it.");
+    page.family(
+        "fencepost_segment_as_wanted",
+        "gauge",
+        "Whether it is where the agent wants it.",
+    );
     for segment in segments {
         let as_wanted = u8::from(segment.state == segment.wanted);
-        page.sample("fencepost_segment_as_wanted", &[("segment", &segment.name)], as_wanted);
+        page.sample(
+            "fencepost_segment_as_wanted",
+            &[("segment", &segment.name)],
+            as_wanted,
+        );
     }
-    page.family("fencepost_segment_moves_total", "counter", "Moves since the agent started.");
+    page.family(
+        "fencepost_segment_moves_total",
+        "counter",
+        "Moves since the agent started.",
+    );
     for segment in segments {
-        page.sample("fencepost_segment_moves_total", &[("segment", &segment.name)], segment.moves);
+        page.sample(
+            "fencepost_segment_moves_total",
+            &[("segment", &segment.name)],
+            segment.moves,
+        );
     }
-    page.family("fencepost_segment_closes_last_hour", "gauge", "Closes in the last hour.");
+    page.family(
+        "fencepost_segment_closes_last_hour",
+        "gauge",
+        "Closes in the last hour.",
+    );
     for segment in segments {
         let name = "fencepost_segment_closes_last_hour";
-        page.sample(name, &[("segment", &segment.name)], segment.closes_last_hour);
+        page.sample(
+            name,
+            &[("segment", &segment.name)],
+            segment.closes_last_hour,
+        );
     }
 }
 
 fn behind(page: &mut Page, status: &AgentStatus) {
     let node = &status.node;
     let verified = u8::from(node.dead_man.verified);
-    page.gauge("fencepost_dead_man_verified", "Whether arming it was verified.", verified);
+    page.gauge(
+        "fencepost_dead_man_verified",
+        "Whether arming it was verified.",
+        verified,
+    );
     let period = node.dead_man.period.as_secs_f64();
-    page.gauge("fencepost_dead_man_period_seconds", "Its effective period.", period);
+    page.gauge(
+        "fencepost_dead_man_period_seconds",
+        "Its effective period.",
+        period,
+    );
     let lost = u8::from(node.controller_fault.is_some());
-    page.gauge("fencepost_controller_lost", "Whether the controller does not answer.", lost);
+    page.gauge(
+        "fencepost_controller_lost",
+        "Whether the controller does not answer.",
+        lost,
+    );
     if let Some(watchdog) = &node.watchdog {
         let ok = u8::from(watchdog.fault.is_none() && watchdog.facts.is_some());
-        page.gauge("fencepost_watchdog_ok", "Whether the watchdog is open and fed.", ok);
+        page.gauge(
+            "fencepost_watchdog_ok",
+            "Whether the watchdog is open and fed.",
+            ok,
+        );
     }
     let modes = [
-        ("fencepost_maintenance", "Whether maintenance is on.", node.maintenance.is_some()),
-        ("fencepost_disarmed", "Whether dead-man and watchdog are unused.", node.disarmed.is_some()),
-        ("fencepost_ledger_failing", "Whether orders cannot be saved.", node.ledger_fault.is_some()),
+        (
+            "fencepost_maintenance",
+            "Whether maintenance is on.",
+            node.maintenance.is_some(),
+        ),
+        (
+            "fencepost_disarmed",
+            "Whether dead-man and watchdog are unused.",
+            node.disarmed.is_some(),
+        ),
+        (
+            "fencepost_ledger_failing",
+            "Whether orders cannot be saved.",
+            node.ledger_fault.is_some(),
+        ),
     ];
     for (name, help, value) in modes {
         page.gauge(name, help, u8::from(value));
     }
-    page.gauge("fencepost_alarms", "Alarms nobody acknowledged.", node.alarms.len());
+    page.gauge(
+        "fencepost_alarms",
+        "Alarms nobody acknowledged.",
+        node.alarms.len(),
+    );
     let lost = match status.history {
         HistoryHealth::Writing => 0,
         HistoryHealth::WritingWithLoss { lost } | HistoryHealth::Failing { lost, .. } => lost,
     };
-    page.counter("fencepost_history_lost_total", "Events lost because they could not be written.", lost);
+    page.counter(
+        "fencepost_history_lost_total",
+        "Events lost because they could not be written.",
+        lost,
+    );
 }
 
 fn checks(page: &mut Page, status: &AgentStatus) {
     if status.node.checks.is_empty() {
         return;
     }
-    page.family("fencepost_check_passing", "gauge", "Whether the check passes.");
+    page.family(
+        "fencepost_check_passing",
+        "gauge",
+        "Whether the check passes.",
+    );
     for check in &status.node.checks {
         let passing = u8::from(check.health == CheckHealth::Passing);
-        page.sample("fencepost_check_passing", &[("check", &check.name)], passing);
+        page.sample(
+            "fencepost_check_passing",
+            &[("check", &check.name)],
+            passing,
+        );
     }
 }
 
@@ -166,19 +273,41 @@ fn control_loop(page: &mut Page, status: &AgentStatus) {
     let stats = &status.control_loop;
     let refused = |grant: &Grant| u8::from(matches!(grant, Grant::Refused(_)));
     let realtime = refused(&stats.realtime);
-    page.gauge("fencepost_realtime_refused", "Whether real-time scheduling was refused.", realtime);
+    page.gauge(
+        "fencepost_realtime_refused",
+        "Whether real-time scheduling was refused.",
+        realtime,
+    );
     let memory = refused(&stats.memory);
-    page.gauge("fencepost_memory_lock_refused", "Whether locking memory was refused.", memory);
+    page.gauge(
+        "fencepost_memory_lock_refused",
+        "Whether locking memory was refused.",
+        memory,
+    );
     let worst = seconds(stats.worst_late_us);
-    page.gauge("fencepost_loop_worst_late_seconds", "Worst lateness since the start.", worst);
-    page.counter("fencepost_loop_turns_total", "Turns of the control loop.", stats.turns);
+    page.gauge(
+        "fencepost_loop_worst_late_seconds",
+        "Worst lateness since the start.",
+        worst,
+    );
+    page.counter(
+        "fencepost_loop_turns_total",
+        "Turns of the control loop.",
+        stats.turns,
+    );
 
     // `_count` and the last bucket agree; the sum of all lateness is not kept, so this is a gauge family by
     // bound instead of a histogram.
     let name = "fencepost_loop_deadlines_late_total";
-    page.family(name, "counter", "Deadlines acted on no later than `le` seconds (cumulative).");
+    page.family(
+        name,
+        "counter",
+        "Deadlines acted on no later than `le` seconds (cumulative).",
+    );
     let mut so_far = 0;
-    let bounds = LATE_CLASSES_US.iter().map(|bound| seconds(*bound).to_string());
+    let bounds = LATE_CLASSES_US
+        .iter()
+        .map(|bound| seconds(*bound).to_string());
     let bounds = bounds.chain(["+Inf".to_owned()]);
     for (count, bound) in stats.late_counts.iter().zip(bounds) {
         so_far += count;
@@ -214,7 +343,10 @@ mod tests {
             "fencepost_loop_deadlines_late_total{le=\"0.0001\"} 12000",
             "fencepost_loop_deadlines_late_total{le=\"+Inf\"} 12345",
         ] {
-            assert!(text.lines().any(|it| it == line), "missing `{line}` in\n{text}");
+            assert!(
+                text.lines().any(|it| it == line),
+                "missing `{line}` in\n{text}"
+            );
         }
     }
 
@@ -235,7 +367,10 @@ mod tests {
 
     #[test]
     fn a_loop_that_hangs_is_down() {
-        let text = render(&sample::healthy(), Freshness::Stale(Duration::from_secs(70)));
+        let text = render(
+            &sample::healthy(),
+            Freshness::Stale(Duration::from_secs(70)),
+        );
         assert!(text.contains("fencepost_up 0"), "{text}");
         assert!(down().contains("fencepost_up 0"));
     }

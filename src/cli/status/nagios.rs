@@ -56,8 +56,11 @@ fn judge(status: &AgentStatus, freshness: Freshness) -> (Code, String) {
         (_, Summary::Yellow) => Code::Warning,
         (_, Summary::Green) => Code::Ok,
     };
-    let segments: Vec<String> =
-        node.segments.iter().map(|it| format!("{} {}", it.name, it.state)).collect();
+    let segments: Vec<String> = node
+        .segments
+        .iter()
+        .map(|it| format!("{} {}", it.name, it.state))
+        .collect();
     let mut told = vec![segments.join(", ")];
     if let Freshness::Stale(age) = freshness {
         told.push(format!("the control loop does not turn for {}", span(age)));
@@ -86,10 +89,21 @@ fn performance(status: &AgentStatus) -> String {
 
 /// `|` ends the text and a line end the line; neither may come from within.
 fn line(code: Code, told: &str, performance: &str) -> String {
-    let told: String =
-        told.chars().map(|it| if it == '|' || it.is_control() { ' ' } else { it }).collect();
-    let performance =
-        if performance.is_empty() { String::new() } else { format!(" | {performance}") };
+    let told: String = told
+        .chars()
+        .map(|it| {
+            if it == '|' || it.is_control() {
+                ' '
+            } else {
+                it
+            }
+        })
+        .collect();
+    let performance = if performance.is_empty() {
+        String::new()
+    } else {
+        format!(" | {performance}")
+    };
     format!("FENCEPOST {} - {told}{performance}", code.word())
 }
 

@@ -81,7 +81,11 @@ pub(super) fn healthy() -> AgentStatus {
             kept_at: Some(AT - Duration::from_millis(1_480)),
         }),
         checks: vec![
-            check("carrier-lan", CheckSeverity::Failover, "eth1 and eth2 have carrier"),
+            check(
+                "carrier-lan",
+                CheckSeverity::Failover,
+                "eth1 and eth2 have carrier",
+            ),
             check("web", CheckSeverity::Notify, "HTTP 200"),
         ],
         maintenance: None,
@@ -104,8 +108,11 @@ pub(super) fn in_trouble() -> AgentStatus {
     let mut status = healthy();
     status.control_loop.realtime =
         Grant::Refused("the control thread cannot run at SCHED_FIFO 20 (EPERM)".to_owned());
-    status.history =
-        HistoryHealth::Failing { error: "No space left on device".to_owned(), held: 3, lost: 0 };
+    status.history = HistoryHealth::Failing {
+        error: "No space left on device".to_owned(),
+        held: 3,
+        lost: 0,
+    };
     let node = &mut status.node;
     node.summary = Summary::Red;
     let fault = "no acknowledge from 0x42 on /dev/fencepost/smbus (block read)".to_owned();
@@ -117,7 +124,9 @@ pub(super) fn in_trouble() -> AgentStatus {
     node.controller_fault = Some(fault.clone());
     node.segments[0].state = RelayState::Unknown;
     node.segments[0].evidence = Evidence::Nothing;
-    node.segments[0].mode = SegmentMode::Forced { by: "anna".to_owned() };
+    node.segments[0].mode = SegmentMode::Forced {
+        by: "anna".to_owned(),
+    };
     node.segments[0].cause = Cause::Operator("anna".to_owned());
     node.segments[1].state = RelayState::Bypass;
     node.segments[1].wanted = RelayState::Bypass;
@@ -132,9 +141,12 @@ pub(super) fn in_trouble() -> AgentStatus {
     node.checks[0].health = CheckHealth::Failing;
     node.checks[0].verdict = Some(Verdict::Critical);
     node.checks[0].output =
-        "eth2 has no carrier; the switch at the other end was last seen two hours ago by LLDP".to_owned();
-    node.maintenance =
-        Some(Standing { by: "root".to_owned(), reason: "replacing the fan".to_owned() });
+        "eth2 has no carrier; the switch at the other end was last seen two hours ago by LLDP"
+            .to_owned();
+    node.maintenance = Some(Standing {
+        by: "root".to_owned(),
+        reason: "replacing the fan".to_owned(),
+    });
     node.commissioning = Commissioning::Missing;
     node.ledger_fault = Some("No space left on device".to_owned());
     node.alarms = vec![Record {

@@ -68,8 +68,16 @@ fn head(status: &AgentStatus, freshness: Freshness, ink: Ink) -> String {
 }
 
 fn segments(node: &Status, ink: Ink) -> String {
-    let mut table =
-        Table::new(&["SEGMENT", "STATE", "READ FROM", "WANTED", "MODE", "FAILS TO", "MOVES", "WHY"]);
+    let mut table = Table::new(&[
+        "SEGMENT",
+        "STATE",
+        "READ FROM",
+        "WANTED",
+        "MODE",
+        "FAILS TO",
+        "MOVES",
+        "WHY",
+    ]);
     for segment in &node.segments {
         table.row(vec![
             segment.name.clone(),
@@ -107,34 +115,62 @@ fn behind(status: &AgentStatus, now: Instant) -> String {
     let mut lines = vec![
         ("controller", controller(node)),
         ("dead-man", dead_man(node, now)),
-        ("watchdog", node.watchdog.as_ref().map_or("not kept".to_owned(), |it| watchdog(it, now))),
+        (
+            "watchdog",
+            node.watchdog
+                .as_ref()
+                .map_or("not kept".to_owned(), |it| watchdog(it, now)),
+        ),
         ("wiring", wiring(node.commissioning).to_owned()),
         ("control loop", control_loop(&status.control_loop)),
         ("ledger", ledger(node, &status.history)),
     ];
     let order = |standing: &Standing| format!("by {}: {}", standing.by, standing.reason);
-    lines.extend(node.maintenance.as_ref().map(|standing| ("maintenance", order(standing))));
-    lines.extend(node.disarmed.as_ref().map(|standing| ("disarmed", order(standing))));
-    lines.into_iter().fold(String::new(), |mut text, (name, line)| {
-        let _infallible = writeln!(text, "{name:<13} {line}");
-        text
-    })
+    lines.extend(
+        node.maintenance
+            .as_ref()
+            .map(|standing| ("maintenance", order(standing))),
+    );
+    lines.extend(
+        node.disarmed
+            .as_ref()
+            .map(|standing| ("disarmed", order(standing))),
+    );
+    lines
+        .into_iter()
+        .fold(String::new(), |mut text, (name, line)| {
+            let _infallible = writeln!(text, "{name:<13} {line}");
+            text
+        })
 }
 
 fn controller(node: &Status) -> String {
-    let who = node.identity.as_ref().map_or("not opened yet".to_owned(), |identity| {
-        let firmware = identity.firmware.as_ref().map_or(String::new(), |it| format!(" {it}"));
-        let id = identity.unique_id.as_ref().map_or(String::new(), |it| format!(", id {it}"));
-        format!("{}{firmware}{id}", identity.model)
-    });
-    node.controller_fault.as_ref().map_or(who.clone(), |fault| format!("LOST: {fault} ({who})"))
+    let who = node
+        .identity
+        .as_ref()
+        .map_or("not opened yet".to_owned(), |identity| {
+            let firmware = identity
+                .firmware
+                .as_ref()
+                .map_or(String::new(), |it| format!(" {it}"));
+            let id = identity
+                .unique_id
+                .as_ref()
+                .map_or(String::new(), |it| format!(", id {it}"));
+            format!("{}{firmware}{id}", identity.model)
+        });
+    node.controller_fault
+        .as_ref()
+        .map_or(who.clone(), |fault| format!("LOST: {fault} ({who})"))
 }
 
 fn dead_man(node: &Status, now: Instant) -> String {
     let dead_man = &node.dead_man;
     let reads = sentence::dead_man(dead_man.reading);
     match dead_man.arming {
-        Arming::Absent => "this board has none: the watchdog is what stands behind a hung host".to_owned(),
+        Arming::Absent => {
+            "this board has none: the watchdog is what stands behind a hung host".to_owned()
+        }
         Arming::Inherent => format!("pulse train, {}", kicked(dead_man.kicked_at, now)),
         Arming::Required if dead_man.verified => {
             format!("{reads}; verified, {}", kicked(dead_man.kicked_at, now))
@@ -144,17 +180,28 @@ fn dead_man(node: &Status, now: Instant) -> String {
 }
 
 fn kicked(at: Option<Instant>, now: Instant) -> String {
-    at.map_or("not kicked yet".to_owned(), |at| format!("kicked {} ago", span(now.since(at))))
+    at.map_or("not kicked yet".to_owned(), |at| {
+        format!("kicked {} ago", span(now.since(at)))
+    })
 }
 
 fn watchdog(watchdog: &WatchdogStatus, now: Instant) -> String {
-    let facts = watchdog.facts.as_ref().map_or("not open".to_owned(), |facts| {
-        let reset = if facts.reset_by_watchdog == Some(true) { ", caused the last reset" } else { "" };
-        format!("{}, {}{reset}", facts.identity, span(facts.timeout))
-    });
+    let facts = watchdog
+        .facts
+        .as_ref()
+        .map_or("not open".to_owned(), |facts| {
+            let reset = if facts.reset_by_watchdog == Some(true) {
+                ", caused the last reset"
+            } else {
+                ""
+            };
+            format!("{}, {}{reset}", facts.identity, span(facts.timeout))
+        });
     let fed = watchdog
         .kept_at
-        .map_or("no keepalive yet".to_owned(), |at| format!("keepalive {} ago", span(now.since(at))));
+        .map_or("no keepalive yet".to_owned(), |at| {
+            format!("keepalive {} ago", span(now.since(at)))
+        });
     match &watchdog.fault {
         Some(fault) => format!("FAULT: {fault}"),
         None => format!("{facts}; {fed}"),
@@ -191,7 +238,9 @@ fn grant(what: &str, grant: &Grant) -> String {
 fn ledger(node: &Status, history: &HistoryHealth) -> String {
     let history = match history {
         HistoryHealth::Writing => "history is written".to_owned(),
-        HistoryHealth::WritingWithLoss { lost } => format!("history is written, {lost} entries lost"),
+        HistoryHealth::WritingWithLoss { lost } => {
+            format!("history is written, {lost} entries lost")
+        }
         HistoryHealth::Failing { error, held, lost } => {
             format!("HISTORY FAILS: {error}; {held} held, {lost} lost")
         }
@@ -210,7 +259,9 @@ fn checks(node: &Status, now: Instant, ink: Ink) -> String {
             severity(check.severity).to_owned(),
             health(check.health).to_owned(),
             check.verdict.map_or("-", verdict).to_owned(),
-            check.reported_at.map_or("-".to_owned(), |at| span(now.since(at))),
+            check
+                .reported_at
+                .map_or("-".to_owned(), |at| span(now.since(at))),
             said(check),
         ]);
     }
@@ -244,7 +295,10 @@ const fn verdict(verdict: Verdict) -> &'static str {
 
 /// What a check said comes from programs and from the network: no control character reaches the terminal.
 fn said(check: &CheckStatus) -> String {
-    let clean = check.output.chars().map(|it| if it.is_control() { ' ' } else { it });
+    let clean = check
+        .output
+        .chars()
+        .map(|it| if it.is_control() { ' ' } else { it });
     let mut text: String = clean.clone().take(SAID_MAX).collect();
     if clean.count() > SAID_MAX {
         text.push('…');
@@ -254,11 +308,13 @@ fn said(check: &CheckStatus) -> String {
 
 fn alarms(alarms: &[Record], now: Instant, ink: Ink) -> String {
     let heading = format!("ALARMS ({}), until `fencepost acknowledge`", alarms.len());
-    alarms.iter().fold(format!("{}\n", ink.bold(&heading)), |mut text, alarm| {
-        let ago = span(now.since(alarm.at));
-        let _infallible = writeln!(text, "  {ago} ago: {}", sentence::fact(&alarm.fact));
-        text
-    })
+    alarms
+        .iter()
+        .fold(format!("{}\n", ink.bold(&heading)), |mut text, alarm| {
+            let ago = span(now.since(alarm.at));
+            let _infallible = writeln!(text, "  {ago} ago: {}", sentence::fact(&alarm.fact));
+            text
+        })
 }
 
 #[cfg(test)]
@@ -282,7 +338,10 @@ mod tests {
     fn a_healthy_appliance() {
         let status = sample::healthy();
         let now = status.node.at + Duration::from_millis(20);
-        golden("status-healthy", &render(&status, now, Freshness::Fresh, Ink::Plain));
+        golden(
+            "status-healthy",
+            &render(&status, now, Freshness::Fresh, Ink::Plain),
+        );
     }
 
     #[test]
@@ -290,7 +349,10 @@ mod tests {
         let status = sample::in_trouble();
         let now = status.node.at + Duration::from_secs(90);
         let stale = Freshness::Stale(Duration::from_secs(90));
-        golden("status-in-trouble", &render(&status, now, stale, Ink::Plain));
+        golden(
+            "status-in-trouble",
+            &render(&status, now, stale, Ink::Plain),
+        );
     }
 
     #[test]

@@ -5,49 +5,49 @@ use std::path::Path;
 
 use nix::sys::statvfs::statvfs;
 
-use super::{CheckKind, Finding, ProcessRef};
+use super::Finding;
 use crate::board::profile::PortRef;
+use crate::config::CheckKind;
 
-/// What the kernel keeps of a process name, in bytes.
-const COMM_BYTES_MAX: usize = 15;
 const NET: &str = "/sys/class/net";
 const PROC: &str = "/proc";
 
 pub(super) fn look(kind: &CheckKind) -> Finding {
     match kind {
-        CheckKind::Carrier(ports) => carrier(Path::new(NET), ports),
-        CheckKind::Process(process) => alive(Path::new(PROC), process),
+        CheckKind::Carrier { port } => carrier(Path::new(NET), port),
+        CheckKind::ProcessName { name } => by_name(Path::new(PROC), name),
+        CheckKind::Pidfile { path } => by_pid_file(Path::new(PROC), path),
         CheckKind::Disk {
             path,
-            free_percent_min,
-        } => disk(path, *free_percent_min),
-        CheckKind::Memory { available_mib_min } => {
-            memory(fs::read_to_string("/proc/meminfo"), *available_mib_min)
-        }
-        CheckKind::Unit(_) | CheckKind::Tcp(_) | CheckKind::Http(_) | CheckKind::Plugin(_) => {
+            min_free_percent,
+            min_free_bytes,
+        } => disk(path, *min_free_percent, *min_free_bytes),
+        CheckKind::Memory {
+            min_available_percent,
+        } => memory(fs::read_to_string("/proc/meminfo"), *min_available_percent),
+        CheckKind::Unit { .. }
+        | CheckKind::Tcp { .. }
+        | CheckKind::Http { .. }
+        | CheckKind::Plugin { .. } => {
             Finding::unknown("internal error: not a check of this machine")
         }
     }
 }
 
-fn carrier(net: &Path, ports: &[PortRef]) -> Finding {
-    let mut up = Vec::new();
-    for port in ports {
-        let name = match interface(net, port) {
-            Ok(name) => name,
-            Err(finding) => return finding,
-        };
-        match fs::read_to_string(net.join(&name).join("carrier")) {
-            Ok(text) if text.trim() == "1" => up.push(name),
-            Ok(_) => return Finding::bad(format!("{name} has no carrier")),
-            // The kernel refuses to tell while the interface is administratively down.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                return Finding::bad(format!("{name} is switched off"));
-            }
-            Err(error) => return Finding::bad(format!("{name}: {error}")),
+fn carrier(net: &Path, port: &PortRef) -> Finding {
+    let name = match interface(net, port) {
+        Ok(name) => name,
+        Err(finding) => return finding,
+    };
+    match fs::read_to_string(net.join(&name).join("carrier")) {
+        Ok(text) if text.trim() == "1" => Finding::good(format!("carrier on {name}")),
+        Ok(_) => Finding::bad(format!("{name} has no carrier")),
+        // The kernel refuses to tell while the interface is administratively down.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            Finding::bad(format!("{name} is switched off"))
         }
+        Err(error) => Finding::bad(format!("{name}: {error}")),
     }
-    Finding::good(format!("carrier on {}", up.join(", ")))
 }
 
 /// The interface's present name.
@@ -75,21 +75,13 @@ fn interface(net: &Path, port: &PortRef) -> Result<String, Finding> {
         })
 }
 
-fn alive(proc: &Path, process: &ProcessRef) -> Finding {
-    match process {
-        ProcessRef::Name(name) => by_name(proc, name),
-        ProcessRef::PidFile(file) => by_pid_file(proc, file),
-    }
-}
-
 fn by_name(proc: &Path, name: &str) -> Finding {
-    let kept = &name.as_bytes()[..name.len().min(COMM_BYTES_MAX)];
     let Ok(entries) = fs::read_dir(proc) else {
         return Finding::unknown(format!("{} cannot be read", proc.display()));
     };
     let found = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
-        .find(|pid| is_alive(proc, *pid).is_some_and(|comm| comm == kept));
+        .find(|pid| is_alive(proc, *pid).is_some_and(|comm| comm == name.as_bytes()));
     match found {
         Some(pid) => Finding::good(format!("{name} runs (pid {pid})")),
         None => Finding::bad(format!("no process named {name}")),
@@ -124,43 +116,46 @@ fn is_alive(proc: &Path, pid: u32) -> Option<Vec<u8>> {
     (!matches!(state, b'Z' | b'X' | b'x')).then(|| stat.get(from..to).map(<[u8]>::to_vec))?
 }
 
-fn disk(path: &Path, free_percent_min: u8) -> Finding {
+fn disk(path: &Path, min_free_percent: Option<u8>, min_free_bytes: Option<u64>) -> Finding {
     let place = path.display();
-    match statvfs(path) {
-        Err(error) => Finding::bad(format!("{place}: {error}")),
-        Ok(stat) => {
-            // As an ordinary user sees it: without the blocks kept for root.
-            let (free, all) = (u64::from(stat.blocks_available()), u64::from(stat.blocks()));
-            let percent = (free.saturating_mul(100)).checked_div(all).unwrap_or(0);
-            let text = format!("{percent} % free on {place}");
-            if percent < u64::from(free_percent_min) {
-                Finding::bad(text)
-            } else {
-                Finding::good(text)
-            }
-        }
+    let stat = match statvfs(path) {
+        Ok(stat) => stat,
+        Err(error) => return Finding::bad(format!("{place}: {error}")),
+    };
+    // As an ordinary user sees it: without the blocks kept for root.
+    let (free, all) = (stat.blocks_available(), stat.blocks());
+    let percent = percent(free, all);
+    let bytes = free.saturating_mul(stat.fragment_size());
+    let text = format!("{percent} % ({} MiB) free on {place}", bytes >> 20);
+    let short = min_free_percent.is_some_and(|min| percent < u64::from(min))
+        || min_free_bytes.is_some_and(|min| bytes < min);
+    if short {
+        Finding::bad(text)
+    } else {
+        Finding::good(text)
     }
 }
 
-fn memory(meminfo: std::io::Result<String>, available_mib_min: u64) -> Finding {
-    let available_kib = meminfo.ok().and_then(|text| {
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix("MemAvailable:"))?
-            .to_owned();
+fn memory(meminfo: std::io::Result<String>, min_available_percent: u8) -> Finding {
+    let text = meminfo.unwrap_or_default();
+    let kib = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-    });
-    match available_kib {
-        None => Finding::unknown("/proc/meminfo tells no MemAvailable"),
-        Some(kib) => {
-            let text = format!("{} MiB available", kib / 1024);
-            if kib / 1024 < available_mib_min {
-                Finding::bad(text)
-            } else {
-                Finding::good(text)
-            }
-        }
+    };
+    let (Some(available), Some(all)) = (kib("MemAvailable:"), kib("MemTotal:")) else {
+        return Finding::unknown("/proc/meminfo tells no MemAvailable");
+    };
+    let percent = percent(available, all);
+    let text = format!("{percent} % ({} MiB) available", available >> 10);
+    if percent < u64::from(min_available_percent) {
+        Finding::bad(text)
+    } else {
+        Finding::good(text)
     }
+}
+
+fn percent(part: u64, all: u64) -> u64 {
+    part.saturating_mul(100).checked_div(all).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -187,28 +182,16 @@ mod tests {
     }
 
     #[test]
-    fn every_port_needs_carrier() {
+    fn carrier_is_read_by_name_and_by_pci_path() {
         let root = net();
         let net = root.path().join("net");
-        let look = |ports: &[PortRef]| carrier(&net, ports);
-        let pci = |path: &str| PortRef::Pci(path.to_owned());
-        assert_eq!(
-            look(&[pci("0000:03:00.0")]),
-            Finding::good("carrier on eth0")
-        );
-        assert_eq!(
-            look(&[pci("0000:03:00.0"), pci("0000:03:00.1")]),
-            Finding::bad("eth1 has no carrier")
-        );
-        assert_eq!(
-            look(&[PortRef::Interface("eth1".to_owned())]).verdict,
-            Verdict::Critical
-        );
-        assert_eq!(
-            look(&[PortRef::Interface("eth7".to_owned())]).verdict,
-            Verdict::Critical
-        );
-        let missing = look(&[pci("0000:05:00.0")]);
+        let pci = |path: &str| carrier(&net, &PortRef::Pci(path.to_owned()));
+        let named = |name: &str| carrier(&net, &PortRef::Interface(name.to_owned()));
+        assert_eq!(pci("0000:03:00.0"), Finding::good("carrier on eth0"));
+        assert_eq!(pci("0000:03:00.1"), Finding::bad("eth1 has no carrier"));
+        assert_eq!(named("eth1"), Finding::bad("eth1 has no carrier"));
+        assert_eq!(named("eth7").verdict, Verdict::Critical);
+        let missing = pci("0000:05:00.0");
         assert!(
             missing.output.contains("no interface at PCI 0000:05:00.0"),
             "{}",
@@ -220,28 +203,23 @@ mod tests {
     fn this_very_process_is_alive_and_a_zombie_is_not() {
         let pid = std::process::id();
         let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
-        let named = alive(Path::new(PROC), &ProcessRef::Name(comm.trim().to_owned()));
+        let named = by_name(Path::new(PROC), comm.trim());
         assert_eq!(named.verdict, Verdict::Ok, "{}", named.output);
 
         let proc = tempfile::tempdir().unwrap();
         let dead = proc.path().join("42");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join("stat"), "42 (pro) xy) Z 1 1").unwrap();
-        let name = ProcessRef::Name("pro) xy".to_owned());
-        assert_eq!(alive(proc.path(), &name).verdict, Verdict::Critical);
+        assert_eq!(by_name(proc.path(), "pro) xy").verdict, Verdict::Critical);
         fs::write(dead.join("stat"), "42 (pro) xy) S 1 1").unwrap();
-        assert_eq!(alive(proc.path(), &name).verdict, Verdict::Ok);
-        fs::write(dead.join("stat"), "42 (a-very-long-nam) S 1 1").unwrap();
-        let long = ProcessRef::Name("a-very-long-name-indeed".to_owned());
-        assert_eq!(alive(proc.path(), &long).verdict, Verdict::Ok);
+        assert_eq!(by_name(proc.path(), "pro) xy").verdict, Verdict::Ok);
     }
 
     #[test]
     fn a_pid_file_must_name_a_living_process() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("daemon.pid");
-        let process = ProcessRef::PidFile(file.clone());
-        let look = || alive(Path::new(PROC), &process).verdict;
+        let look = || by_pid_file(Path::new(PROC), &file).verdict;
         assert_eq!(look(), Verdict::Critical);
         fs::write(&file, "not a number").unwrap();
         assert_eq!(look(), Verdict::Unknown);
@@ -255,12 +233,20 @@ mod tests {
     #[test]
     fn disk_and_memory_have_a_floor() {
         let directory = tempfile::tempdir().unwrap();
-        assert_eq!(disk(directory.path(), 0).verdict, Verdict::Ok);
-        assert_eq!(disk(directory.path(), 101).verdict, Verdict::Critical);
-        assert_eq!(disk(Path::new("/nowhere"), 0).verdict, Verdict::Critical);
-        let meminfo = || Ok("MemTotal: 9 kB\nMemAvailable:   204800 kB\n".to_owned());
-        assert_eq!(memory(meminfo(), 200), Finding::good("200 MiB available"));
-        assert_eq!(memory(meminfo(), 201).verdict, Verdict::Critical);
+        let look = |percent, bytes| disk(directory.path(), percent, bytes).verdict;
+        assert_eq!(look(Some(0), Some(1)), Verdict::Ok);
+        assert_eq!(look(Some(101), None), Verdict::Critical);
+        assert_eq!(look(Some(0), Some(u64::MAX)), Verdict::Critical);
+        assert_eq!(
+            disk(Path::new("/nowhere"), Some(0), None).verdict,
+            Verdict::Critical
+        );
+        let meminfo = || Ok("MemTotal: 819200 kB\nMemAvailable:   204800 kB\n".to_owned());
+        assert_eq!(
+            memory(meminfo(), 25),
+            Finding::good("25 % (200 MiB) available")
+        );
+        assert_eq!(memory(meminfo(), 26).verdict, Verdict::Critical);
         assert_eq!(memory(Ok(String::new()), 1).verdict, Verdict::Unknown);
     }
 }

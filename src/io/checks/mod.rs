@@ -11,7 +11,6 @@ mod machine;
 mod network;
 mod program;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,64 +18,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::inbox::Inlet;
-use crate::board::profile::PortRef;
+use crate::config::{Check, CheckKind};
 use crate::node::{Event, Verdict};
-
-pub use network::HttpTarget;
 
 /// Longest output of a check in characters.
 const OUTPUT_MAX: usize = 200;
-
-/// One check, as this adapter needs it. Its severity, rise and fall are the node's business.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckSpec {
-    /// Name, for logs.
-    pub name: String,
-    /// From the start of one round to the start of the next.
-    pub interval: Duration,
-    /// Longest round.
-    pub timeout: Duration,
-    /// What is asked.
-    pub kind: CheckKind,
-}
-
-/// What a check asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CheckKind {
-    /// Do all these ports have carrier?
-    Carrier(Vec<PortRef>),
-    /// Is this process alive?
-    Process(ProcessRef),
-    /// Is this systemd unit active?
-    Unit(String),
-    /// Does `host:port` accept a connection?
-    Tcp(String),
-    /// Does this page answer with this status?
-    Http(HttpTarget),
-    /// Is there room on the file system of this path?
-    Disk {
-        /// Any path on it.
-        path: PathBuf,
-        /// Least free space in percent.
-        free_percent_min: u8,
-    },
-    /// Is there memory left?
-    Memory {
-        /// Least `MemAvailable` in MiB.
-        available_mib_min: u64,
-    },
-    /// What does this Nagios plugin say? Program and arguments; no shell.
-    Plugin(Vec<String>),
-}
-
-/// How a process is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProcessRef {
-    /// By its exact name in `/proc/PID/comm` (the kernel keeps 15 bytes of it).
-    Name(String),
-    /// By the number in this file.
-    PidFile(PathBuf),
-}
 
 /// What one round found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,11 +50,11 @@ impl Finding {
 }
 
 /// Start all checks. Verdicts name a check by its index in `specs`.
-pub fn start(specs: Vec<CheckSpec>, inlet: Inlet) -> std::io::Result<JoinHandle<()>> {
+pub fn start(specs: Vec<Check>, inlet: Inlet) -> std::io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // One per check, and a few for name resolution.
-        .max_blocking_threads(specs.len() + 4)
+        // At most one per check.
+        .max_blocking_threads(specs.len().max(1))
         .thread_stack_size(256 * 1024)
         .build()?;
     std::thread::Builder::new()
@@ -138,7 +84,7 @@ pub fn start(specs: Vec<CheckSpec>, inlet: Inlet) -> std::io::Result<JoinHandle<
         })
 }
 
-async fn repeat(check: usize, spec: CheckSpec, phase: Duration, inlet: Inlet) {
+async fn repeat(check: usize, spec: Check, phase: Duration, inlet: Inlet) {
     let mut round = Round {
         spec: Arc::new(spec),
         pending: None,
@@ -167,7 +113,7 @@ async fn repeat(check: usize, spec: CheckSpec, phase: Duration, inlet: Inlet) {
 
 /// One check and its helper thread, if one is under way.
 struct Round {
-    spec: Arc<CheckSpec>,
+    spec: Arc<Check>,
     pending: Option<tokio::task::JoinHandle<Finding>>,
 }
 
@@ -176,12 +122,17 @@ impl Round {
         let limit = self.spec.timeout;
         let spec = Arc::clone(&self.spec);
         let asynchronous = match &spec.kind {
-            CheckKind::Plugin(command) => return program::plugin(command, limit).await,
-            CheckKind::Unit(unit) => return program::unit(unit, limit).await,
-            CheckKind::Tcp(address) => timeout(limit, network::tcp(address)).await,
-            CheckKind::Http(target) => timeout(limit, network::http(target)).await,
-            CheckKind::Carrier(_)
-            | CheckKind::Process(_)
+            CheckKind::Plugin { argv } => return program::plugin(argv, limit).await,
+            CheckKind::Unit { unit } => return program::unit(unit, limit).await,
+            CheckKind::Tcp { address } => timeout(limit, network::tcp(*address)).await,
+            CheckKind::Http {
+                address,
+                path,
+                status,
+            } => timeout(limit, network::http(*address, path, *status)).await,
+            CheckKind::Carrier { .. }
+            | CheckKind::Pidfile { .. }
+            | CheckKind::ProcessName { .. }
             | CheckKind::Disk { .. }
             | CheckKind::Memory { .. } => return self.run_blocking().await,
         };

@@ -7,16 +7,25 @@ use std::time::Instant as StdInstant;
 
 use super::*;
 use crate::io::inbox::inbox;
+use crate::node::policy::CheckSeverity;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn once(kind: CheckKind, timeout: Duration) -> Finding {
-    let spec = CheckSpec {
-        name: "test".to_owned(),
-        interval: PATIENCE,
+fn check(name: &str, interval: Duration, timeout: Duration, kind: CheckKind) -> Check {
+    Check {
+        name: name.to_owned(),
+        severity: CheckSeverity::Failover,
+        segments: Vec::new(),
+        interval,
         timeout,
+        rise: 1,
+        fall: 1,
         kind,
-    };
+    }
+}
+
+fn once(kind: CheckKind, timeout: Duration) -> Finding {
+    let spec = check("test", PATIENCE, timeout, kind);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -29,7 +38,9 @@ fn once(kind: CheckKind, timeout: Duration) -> Finding {
 }
 
 fn shell(script: &str) -> CheckKind {
-    CheckKind::Plugin(["/bin/sh", "-c", script].map(str::to_owned).to_vec())
+    CheckKind::Plugin {
+        argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
+    }
 }
 
 #[test]
@@ -62,7 +73,9 @@ fn plugins_speak_by_exit_code_and_first_line() {
 #[test]
 fn a_plugin_that_is_not_there_is_unknown() {
     let finding = once(
-        CheckKind::Plugin(vec!["/nowhere/check_x".to_owned()]),
+        CheckKind::Plugin {
+            argv: vec!["/nowhere/check_x".to_owned()],
+        },
         PATIENCE,
     );
     assert_eq!(finding.verdict, Verdict::Unknown);
@@ -142,18 +155,22 @@ fn runs(pid: &str) -> bool {
 #[test]
 fn tcp_tells_a_listener_from_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
+    let address = listener.local_addr().unwrap();
     assert_eq!(
-        once(CheckKind::Tcp(address.clone()), PATIENCE).verdict,
+        once(CheckKind::Tcp { address }, PATIENCE).verdict,
         Verdict::Ok
     );
     drop(listener);
-    let finding = once(CheckKind::Tcp(address.clone()), PATIENCE);
+    let finding = once(CheckKind::Tcp { address }, PATIENCE);
     assert_eq!(finding.verdict, Verdict::Critical);
-    assert!(finding.output.starts_with(&address), "{}", finding.output);
+    assert!(
+        finding.output.starts_with(&address.to_string()),
+        "{}",
+        finding.output
+    );
 }
 
-fn answering(answer: &'static [u8]) -> HttpTarget {
+fn answering(answer: &'static [u8]) -> CheckKind {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -163,14 +180,22 @@ fn answering(answer: &'static [u8]) -> HttpTarget {
         assert!(request[..read].starts_with(b"GET /health HTTP/1.1\r\nHost: "));
         stream.write_all(answer).unwrap();
     });
-    HttpTarget::from_url(&format!("http://{address}/health")).unwrap()
+    CheckKind::Http {
+        address,
+        path: "/health".to_owned(),
+        status: 200,
+    }
 }
 
 #[test]
 fn http_goes_by_status() {
     let table: [(&[u8], Verdict, &str); 4] = [
         (b"HTTP/1.1 200 OK\r\n\r\nhello", Verdict::Ok, "status 200"),
-        (b"HTTP/1.0 302 Found\r\n\r\n", Verdict::Ok, "status 302"),
+        (
+            b"HTTP/1.0 302 Found\r\n\r\n",
+            Verdict::Critical,
+            "status 302",
+        ),
         (
             b"HTTP/1.1 503 Busy\r\n\r\n",
             Verdict::Critical,
@@ -183,7 +208,7 @@ fn http_goes_by_status() {
         ),
     ];
     for (answer, verdict, output) in table {
-        let finding = once(CheckKind::Http(answering(answer)), PATIENCE);
+        let finding = once(answering(answer), PATIENCE);
         assert_eq!(finding.verdict, verdict, "{}", finding.output);
         assert!(finding.output.contains(output), "{}", finding.output);
     }
@@ -192,9 +217,13 @@ fn http_goes_by_status() {
 #[test]
 fn a_server_that_never_answers_is_bad_in_time() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let target =
-        HttpTarget::from_url(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
-    let finding = once(CheckKind::Http(target), Duration::from_millis(200));
+    let address = listener.local_addr().unwrap();
+    let target = CheckKind::Http {
+        address,
+        path: "/".to_owned(),
+        status: 200,
+    };
+    let finding = once(target, Duration::from_millis(200));
     assert_eq!(finding, Finding::bad("no answer within 200 ms"));
 }
 
@@ -205,15 +234,10 @@ fn a_hanging_kernel_call_is_unknown_and_not_started_twice() {
         .build()
         .unwrap();
     let kind = CheckKind::Memory {
-        available_mib_min: 0,
+        min_available_percent: 0,
     };
     let timeout = Duration::from_millis(100);
-    let spec = CheckSpec {
-        name: "test".to_owned(),
-        interval: timeout,
-        timeout,
-        kind,
-    };
+    let spec = check("test", timeout, timeout, kind);
     let (release, gate) = std::sync::mpsc::channel::<()>();
     runtime.block_on(async {
         let stuck = tokio::task::spawn_blocking(move || {
@@ -243,12 +267,8 @@ fn a_hanging_kernel_call_is_unknown_and_not_started_twice() {
 fn all_checks_report_at_once_and_again() {
     let (inlets, inbox) = inbox();
     inbox.attend();
-    let specs = ["echo a", "echo b", "echo c"].map(|script| CheckSpec {
-        name: script.to_owned(),
-        interval: Duration::from_millis(200),
-        timeout: PATIENCE,
-        kind: shell(script),
-    });
+    let specs = ["echo a", "echo b", "echo c"]
+        .map(|script| check(script, Duration::from_millis(200), PATIENCE, shell(script)));
     start(specs.to_vec(), inlets.ordinary).unwrap();
     let mut counts = [0; 3];
     let until = StdInstant::now() + PATIENCE;

@@ -1,0 +1,100 @@
+//! What the agent is started with: the site, reduced to what each part needs.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::board::open::{Wiring, open};
+use crate::config::{Check, Site, WatchdogMode};
+use crate::io::control;
+use crate::io::controller_thread::Opener;
+use crate::io::realtime::Priority;
+use crate::io::watchdog::WatchdogSpec;
+use crate::node::Policy;
+use crate::node::policy::Commissioning;
+
+/// Everything the agent needs to know, reduced from configuration, board and command line.
+pub struct Setup {
+    /// Board id, for people.
+    pub board: String,
+    /// What the node is told to want.
+    pub policy: Policy,
+    /// Opens the controller.
+    pub opener: Opener,
+    /// In the order of the policy's checks.
+    pub checks: Vec<Check>,
+    /// The watchdog; there if and only if the policy has one.
+    pub watchdog: Option<WatchdogSpec>,
+    /// Where to be asked, and by whom.
+    pub socket: control::Spec,
+    /// For the ledger and the event history.
+    pub state_directory: PathBuf,
+    /// For the lock and the note of where segments are left; memory, cleared by a reboot.
+    pub run_directory: PathBuf,
+    /// Of the control thread.
+    pub control_priority: Priority,
+    /// Of the threads that wait for hardware.
+    pub bus_priority: Priority,
+    /// Whether to lock memory.
+    pub memory: Memory,
+    /// Where to record everything the node is told.
+    pub record: Option<PathBuf>,
+}
+
+/// Whether the process's memory is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// It is; the agent's place.
+    Locked,
+    /// It is not; for tests.
+    Pageable,
+}
+
+impl Setup {
+    /// For this site, with the controller behind this wiring.
+    pub fn new<W: Wiring + Send + 'static>(
+        site: &Site,
+        commissioning: Commissioning,
+        wiring: W,
+    ) -> Self {
+        let config = &site.config;
+        Self {
+            board: site.board.id.clone(),
+            policy: site.policy(commissioning),
+            opener: opener(site, wiring),
+            checks: config.checks.clone(),
+            watchdog: watchdog(site),
+            socket: control::Spec {
+                path: config.control.socket.clone(),
+                readers: config.control.readers_group.clone(),
+                operators: config.control.operators_group.clone(),
+                board: site.board.id.clone(),
+            },
+            state_directory: config.state.dir.clone(),
+            run_directory: config.state.runtime_dir.clone(),
+            control_priority: Priority::CONTROL,
+            bus_priority: Priority::BUS,
+            memory: Memory::Locked,
+            record: config.record.clone(),
+        }
+    }
+}
+
+fn opener<W: Wiring + Send + 'static>(site: &Site, mut wiring: W) -> Opener {
+    let board = site.board.clone();
+    // The site's board holds the segments in use and no others.
+    let used: BTreeSet<usize> = (0..board.segments.len()).collect();
+    Box::new(move || open(&board, &used, &mut wiring))
+}
+
+fn watchdog(site: &Site) -> Option<WatchdogSpec> {
+    let wanted = &site.config.watchdog;
+    match wanted.mode {
+        WatchdogMode::Off => None,
+        WatchdogMode::Systemd => Some(WatchdogSpec::Systemd),
+        WatchdogMode::Device => Some(WatchdogSpec::Device {
+            path: wanted.device.clone(),
+            timeout: wanted.timeout,
+            pretimeout: wanted.pretimeout,
+        }),
+    }
+}
