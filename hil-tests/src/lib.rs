@@ -11,6 +11,7 @@ mod command;
 pub mod error;
 pub mod guest;
 pub mod guest_agent;
+pub mod measure;
 mod message;
 pub mod oracle;
 pub mod outcome;
