@@ -18,6 +18,8 @@ pub mod outcome;
 pub mod qemu;
 pub mod qmp;
 pub mod report;
+pub mod runner;
+pub mod scenario;
 pub mod socket;
 pub mod trial;
 pub mod vhost;

@@ -3,6 +3,7 @@
 mod boot;
 mod gauge;
 mod looks;
+mod run;
 mod selftest;
 
 use std::path::PathBuf;
@@ -27,6 +28,10 @@ enum Command {
         #[arg(long)]
         shell: bool,
     },
+    /// List scenarios, and where each is skipped.
+    List(run::List),
+    /// Run scenarios on virtual appliances.
+    Run(run::Run),
     /// Prove the faults of the rig itself on one appliance.
     Selftest,
     /// Build the guest's image, or find it in the cache.
@@ -85,6 +90,8 @@ fn main() -> anyhow::Result<ExitCode> {
         .init();
     let done = match Cli::parse().command {
         Command::Boot { shell } => boot::run(shell),
+        Command::List(options) => run::list(&options),
+        Command::Run(options) => run::run(options),
         Command::Selftest => selftest::run(),
         Command::Guest => {
             let image = fencepost_hil::guest::Image::prepare(&mut |what| println!("hil: {what}"))?;

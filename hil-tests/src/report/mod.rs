@@ -24,6 +24,9 @@ pub use picture::standalone;
 /// Name of the page in its folder.
 pub const PAGE: &str = "index.html";
 
+/// What `hil bench` leaves in the same place; no scenario's report.
+const BENCH: &str = "bench.json";
+
 /// A page that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
@@ -75,7 +78,7 @@ fn load(folder: &Path) -> Result<(Vec<Report>, Unreadable)> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .at("cannot read", folder)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|it| it == "json"))
+        .filter(|path| path.extension().is_some_and(|it| it == "json") && !path.ends_with(BENCH))
         .collect();
     files.sort();
     let (mut reports, mut unreadable) = (Vec::new(), Vec::new());
