@@ -14,13 +14,19 @@ pub(crate) fn bench(program: Option<&Path>, quick: bool, folder: &Path) -> Resul
         Some(program) => program.to_path_buf(),
         None => fencepost_hil::appliance::files::program()?,
     };
-    let program = program.canonicalize().with_context(|| format!("cannot find {}", program.display()))?;
+    let program = program
+        .canonicalize()
+        .with_context(|| format!("cannot find {}", program.display()))?;
     let plan = if quick { Plan::QUICK } else { Plan::USUAL };
     let table = measure::run(plan, &program, &mut |what| eprintln!("hil: {what}"))?;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let text = table.markdown();
     std::fs::write(folder.join("bench.md"), &text).context("cannot write bench.md")?;
-    std::fs::write(folder.join("bench.json"), serde_json::to_vec_pretty(&table)?).context("cannot write bench.json")?;
+    std::fs::write(
+        folder.join("bench.json"),
+        serde_json::to_vec_pretty(&table)?,
+    )
+    .context("cannot write bench.json")?;
     print!("{text}");
     println!("{}", folder.join("bench.md").display());
     Ok(())
@@ -52,9 +58,17 @@ pub(crate) fn i2cset(board: &Path, words: &[String]) -> Result<()> {
     let [address, register, value] = words else {
         bail!("give address, register and value")
     };
-    let mut stream = UnixStream::connect(board).with_context(|| format!("no board at {}", board.display()))?;
+    let mut stream =
+        UnixStream::connect(board).with_context(|| format!("no board at {}", board.display()))?;
     let operations = vec![I2cOperation::Write(vec![byte(register)?, byte(value)?])];
-    write_frame(&mut stream, &Request::I2c { bus: 0, address: byte(address)?, operations })?;
+    write_frame(
+        &mut stream,
+        &Request::I2c {
+            bus: 0,
+            address: byte(address)?,
+            operations,
+        },
+    )?;
     match read_frame::<Reply>(&mut stream)? {
         Some(Reply::I2c { .. }) => Ok(()),
         other => bail!("the board answered {other:?}"),

@@ -54,7 +54,10 @@ impl Watch {
 
     /// True contacts of the first segment.
     pub fn relay(&self) -> RelayState {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner).segment_state(self.segment)
+        self.board
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .segment_state(self.segment)
     }
 
     /// The dead-man; `None`: this board's controller does not tell.

@@ -58,15 +58,26 @@ fn clock(since: Duration) -> String {
 
 /// A line of the demo's own.
 pub(super) fn event(ink: Ink, since: Duration, what: &str) -> String {
-    let loud = what.chars().take_while(|c| !c.is_whitespace()).all(|c| c.is_ascii_uppercase());
-    let text = if loud { ink.tint(RED, what) } else { what.to_owned() };
+    let loud = what
+        .chars()
+        .take_while(|c| !c.is_whitespace())
+        .all(|c| c.is_ascii_uppercase());
+    let text = if loud {
+        ink.tint(RED, what)
+    } else {
+        what.to_owned()
+    };
     format!("  {}  {text}", ink.tint(SOFT, &clock(since)))
 }
 
 /// A line of the relay's.
 pub(super) fn moved(ink: Ink, since: Duration, state: RelayState) -> String {
     let text = format!("relay: {state}");
-    format!("  {}  {}", ink.tint(SOFT, &clock(since)), ink.tint(colour(state), &text))
+    format!(
+        "  {}  {}",
+        ink.tint(SOFT, &clock(since)),
+        ink.tint(colour(state), &text)
+    )
 }
 
 fn colour(state: RelayState) -> &'static str {
@@ -79,7 +90,13 @@ fn colour(state: RelayState) -> &'static str {
 }
 
 /// The block: wire and relay, dead-man, agent, traffic.
-pub(super) fn block(ink: Ink, state: RelayState, agent: Agent, dead_man: Option<DeadMan>, traffic: &[Passed]) -> String {
+pub(super) fn block(
+    ink: Ink,
+    state: RelayState,
+    agent: Agent,
+    dead_man: Option<DeadMan>,
+    traffic: &[Passed],
+) -> String {
     let [wire, legs] = match state {
         RelayState::Normal => ["━━━━━━━┓  ┏━━━━━━━", "┃  ┃"],
         RelayState::Bypass => ["━━━━━━━━━━━━━━━━━━", "    "],
@@ -95,13 +112,14 @@ pub(super) fn block(ink: Ink, state: RelayState, agent: Agent, dead_man: Option<
     };
     let host = match agent {
         Agent::Absent => ink.tint(SOFT, "┆host┆"),
-        Agent::Works => "┃host┃".to_owned(),
+        Agent::Works | Agent::Starts => "┃host┃".to_owned(),
         Agent::Killed => ink.tint(RED, "┃host┃"),
     };
     let agent = match agent {
         Agent::Absent => ink.tint(SOFT, "not there yet"),
         Agent::Works => ink.tint(GREEN, "works"),
         Agent::Killed => ink.tint(RED, "killed"),
+        Agent::Starts => ink.tint(AMBER, "starting"),
     };
     let timer = timer(ink, dead_man);
     let line = traffic_line(ink, traffic);
@@ -110,12 +128,20 @@ pub(super) fn block(ink: Ink, state: RelayState, agent: Agent, dead_man: Option<
     format!(
         "\n    net A {wire} net B     relay     {name}: {means}\n                 {legs}                  dead-man  {timer}\n                \
          {host}                 agent     {agent}\n\n    traffic {line} {rate}\n            {}\n",
-        ink.tint(SOFT, &format!("the last {span:.0} s, a numbered frame each millisecond each way"))
+        ink.tint(
+            SOFT,
+            &format!("the last {span:.0} s, a numbered frame each millisecond each way")
+        )
     )
 }
 
 fn timer(ink: Ink, dead_man: Option<DeadMan>) -> String {
-    let Some(DeadMan { state, left, window }) = dead_man else {
+    let Some(DeadMan {
+        state,
+        left,
+        window,
+    }) = dead_man
+    else {
         return ink.tint(SOFT, "does not tell");
     };
     match state {
@@ -123,10 +149,16 @@ fn timer(ink: Ink, dead_man: Option<DeadMan>) -> String {
         TimerState::Expired => ink.tint(RED, "EXPIRED: it cut by itself"),
         TimerState::Running => {
             let share = left.as_secs_f64() / window.as_secs_f64().max(0.001);
-            let full = (0..BAR).filter(|cell| (*cell as f64) < share * BAR as f64).count();
+            let full = (0..BAR)
+                .filter(|cell| (*cell as f64) < share * BAR as f64)
+                .count();
             let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR - full));
             let colour = if share < 0.35 { RED } else { GREEN };
-            format!("{} {:.1} s left", ink.tint(colour, &bar), left.as_secs_f64())
+            format!(
+                "{} {:.1} s left",
+                ink.tint(colour, &bar),
+                left.as_secs_f64()
+            )
         }
     }
 }
@@ -141,6 +173,7 @@ fn traffic_line(ink: Ink, traffic: &[Passed]) -> String {
             Passed::Bypass => ("┅", AMBER),
             Passed::Some => ("╍", RED),
             Passed::Nothing => ("·", RED),
+            Passed::Unsent => (" ", SOFT),
         };
         text += &ink.tint(colour, &glyph.repeat(run));
         rest = &rest[run..];
@@ -154,6 +187,7 @@ fn rate(ink: Ink, traffic: &[Passed]) -> String {
         Some(Passed::Bypass) => ink.tint(AMBER, "bypass"),
         Some(Passed::Some) => ink.tint(RED, "losing"),
         Some(Passed::Nothing) => ink.tint(RED, "nothing"),
+        Some(Passed::Unsent) => ink.tint(SOFT, "rig late"),
         None => String::new(),
     }
 }
@@ -163,16 +197,36 @@ pub(super) fn figures(measured: &Report) {
     let ink = Ink::of(std::io::IsTerminal::is_terminal(&std::io::stdout()));
     let outcome = &measured.outcome;
     if let (Some(relay), Some(bound)) = (outcome.relay_ms, outcome.bound_ms) {
-        println!("  kill to relay   {}   (asserted: at most {bound:.0} ms)", ink.tint(BOLD, &format!("{relay:6.0} ms")));
+        println!(
+            "  kill to relay   {}   (asserted: at most {bound:.0} ms)",
+            ink.tint(BOLD, &format!("{relay:6.0} ms"))
+        );
     }
     let fault = |index: usize| measured.timeline.faults.get(index).map(|fault| fault.t_ms);
     let (kill, restart) = (fault(0).unwrap_or(0.0), fault(1).unwrap_or(f64::INFINITY));
     if let Some(gap) = report::gap_between(&measured.timeline, kill, restart) {
         let whole = gap.whole_ms.max(1.0);
-        let bar = |ms: f64| "█".repeat((0..40).filter(|cell| (f64::from(*cell)) < ms / whole * 40.0).count());
-        println!("  traffic gap     {}", ink.tint(BOLD, &format!("{:6.0} ms", gap.whole_ms)));
-        println!("    ours          {:6.0} ms  {}", gap.ours_ms, ink.tint(RED, &bar(gap.ours_ms)));
-        println!("    relink        {:6.0} ms  {}  links renegotiate: physics", gap.relink_ms, ink.tint(SOFT, &bar(gap.relink_ms)));
+        let bar = |ms: f64| {
+            "█".repeat(
+                (0..40)
+                    .filter(|cell| (f64::from(*cell)) < ms / whole * 40.0)
+                    .count(),
+            )
+        };
+        println!(
+            "  traffic gap     {}",
+            ink.tint(BOLD, &format!("{:6.0} ms", gap.whole_ms))
+        );
+        println!(
+            "    ours          {:6.0} ms  {}",
+            gap.ours_ms,
+            ink.tint(RED, &bar(gap.ours_ms))
+        );
+        println!(
+            "    relink        {:6.0} ms  {}  links renegotiate: physics",
+            gap.relink_ms,
+            ink.tint(SOFT, &bar(gap.relink_ms))
+        );
     }
     println!("  frames leaked   {:6}", outcome.leak_frames);
     println!();
@@ -190,7 +244,12 @@ mod tests {
             left: Duration::from_millis(1_500),
             window: Duration::from_secs(2),
         };
-        for state in [RelayState::Normal, RelayState::Bypass, RelayState::Disconnect, RelayState::Unknown] {
+        for state in [
+            RelayState::Normal,
+            RelayState::Bypass,
+            RelayState::Disconnect,
+            RelayState::Unknown,
+        ] {
             let text = block(Ink::Live, state, Agent::Works, Some(dead_man), &traffic);
             assert!(!text.contains('\x1b'));
             assert_eq!(text.lines().count(), 7);

@@ -31,6 +31,8 @@ pub(super) enum Agent {
     Works,
     /// It was killed.
     Killed,
+    /// It is being started.
+    Starts,
 }
 
 /// How frames passed in one column.
@@ -44,6 +46,8 @@ pub(super) enum Passed {
     Some,
     /// Nothing came.
     Nothing,
+    /// The rig itself was too late to send anything: this says nothing about the wire.
+    Unsent,
 }
 
 struct Shown {
@@ -91,7 +95,15 @@ impl Screen {
     pub(super) fn tell(&self, what: &str, agent: Agent) {
         let mut shown = lock(&self.shown);
         shown.agent = agent;
-        print_above(&mut shown, &paint::event(self.ink, self.begun.elapsed(), what));
+        print_above(
+            &mut shown,
+            &paint::event(self.ink, self.begun.elapsed(), what),
+        );
+    }
+
+    /// The agent is something else now; not worth a line.
+    pub(super) fn is(&self, agent: Agent) {
+        lock(&self.shown).agent = agent;
     }
 
     /// Leaves the terminal as it is now, without the block.
@@ -149,7 +161,13 @@ fn look(watch: &Watch, shown: &Mutex<Shown>, ink: Ink, begun: Instant) {
             }
         }
         if ink.live() {
-            let block = paint::block(ink, state, shown.agent, watch.dead_man(), shown.traffic.make_contiguous());
+            let block = paint::block(
+                ink,
+                state,
+                shown.agent,
+                watch.dead_man(),
+                shown.traffic.make_contiguous(),
+            );
             let mut text = wipe(shown.painted);
             text.push_str(&block);
             shown.painted = block.lines().count();
@@ -162,6 +180,7 @@ fn passed(a_to_b: &Direction, b_to_a: &Direction) -> Passed {
     let (sent, came) = (a_to_b.sent + b_to_a.sent, a_to_b.came + b_to_a.came);
     let via = a_to_b.paths.last().map(|path| path.via[0]);
     match via {
+        _ if sent == 0 => Passed::Unsent,
         _ if came == 0 => Passed::Nothing,
         _ if came * 10 < sent * 9 => Passed::Some,
         Some(Via::Bypass) => Passed::Bypass,

@@ -57,7 +57,11 @@ impl Load {
                     let mut number = 1_u64;
                     while !stop.load(Ordering::Relaxed) {
                         for _ in 0..10_000 {
-                            number = std::hint::black_box(number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+                            number = std::hint::black_box(
+                                number
+                                    .wrapping_mul(6_364_136_223_846_793_005)
+                                    .wrapping_add(1),
+                            );
                         }
                     }
                 }));
@@ -86,7 +90,10 @@ fn write_on(stop: &AtomicBool) {
             return;
         };
         for _ in 0..WRITES {
-            if stop.load(Ordering::Relaxed) || file.write_all(&block).is_err() || file.sync_data().is_err() {
+            if stop.load(Ordering::Relaxed)
+                || file.write_all(&block).is_err()
+                || file.sync_data().is_err()
+            {
                 break;
             }
         }

@@ -65,7 +65,10 @@ pub fn run(plan: Plan, program: &Path, say: &mut dyn FnMut(&str)) -> Result<Tabl
     table.peers = peers.finish();
     for setting in punctuality::SETTINGS {
         for burden in [load::Burden::None, load::Burden::Starved] {
-            say(&format!("control loop, {} settings, {burden}", setting.name));
+            say(&format!(
+                "control loop, {} settings, {burden}",
+                setting.name
+            ));
             table
                 .loops
                 .push(punctuality::measure(setting, burden, program, plan.watch_s));

@@ -16,7 +16,9 @@ impl Samples {
         sorted.sort_by(f64::total_cmp);
         let wanted = share * sorted.len() as f64;
         let covers = |rank: usize| rank as f64 + 1.0 >= wanted;
-        (0..sorted.len()).find(|rank| covers(*rank)).map(|rank| sorted[rank])
+        (0..sorted.len())
+            .find(|rank| covers(*rank))
+            .map(|rank| sorted[rank])
     }
 
     /// Half are not greater.
@@ -34,7 +36,13 @@ impl Samples {
         let (Some(median), Some(worst)) = (self.median(), self.worst()) else {
             return "not measured".to_owned();
         };
-        let number = |ms: f64| if ms < 100.0 { format!("{ms:.2}") } else { format!("{ms:.0}") };
+        let number = |ms: f64| {
+            if ms < 100.0 {
+                format!("{ms:.2}")
+            } else {
+                format!("{ms:.0}")
+            }
+        };
         match self.quantile(0.99) {
             Some(p99) if self.ms.len() >= 100 => {
                 format!("{} / {} / {}", number(median), number(p99), number(worst))

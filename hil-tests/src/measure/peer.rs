@@ -115,8 +115,12 @@ fn spawn(folder: &Path, row: &Row) -> Result<Loop> {
 }
 
 fn fill(row: &mut Row, failures: usize) -> Result<()> {
-    let folder = tempfile::Builder::new().prefix("hil-").tempdir().at("cannot make", "a folder for the peer")?;
-    let profile = catalogue::load(&[], BOARD).map_err(|error| RigError::Input(error.to_string()))?;
+    let folder = tempfile::Builder::new()
+        .prefix("hil-")
+        .tempdir()
+        .at("cannot make", "a folder for the peer")?;
+    let profile =
+        catalogue::load(&[], BOARD).map_err(|error| RigError::Input(error.to_string()))?;
     let hardware = Hardware::serve(&profile, vec![0], &folder.path().join("board"))?;
     let verdict = |text: &str| -> Result<()> {
         let _ = std::fs::remove_file(folder.path().join("stamp"));
@@ -135,23 +139,33 @@ fn fill(row: &mut Row, failures: usize) -> Result<()> {
         hardware.forget();
         let failed = hardware.now();
         verdict("critical")?;
-        let seen = hardware.wait_cut().ok_or_else(|| stays("its check fails"))?;
+        let seen = hardware
+            .wait_cut()
+            .ok_or_else(|| stays("its check fails"))?;
         let since = |from: fencepost::node::Instant| seen.rested.since(from).as_secs_f64() * 1000.0;
         row.application.ms.push(since(failed));
         let stamp = std::fs::read_to_string(folder.path().join("stamp")).ok();
         if let Some(nanos) = stamp.and_then(|text| text.trim().parse().ok()) {
-            row.verdict.ms.push(since(hardware.at(Duration::from_nanos(nanos))));
+            row.verdict
+                .ms
+                .push(since(hardware.at(Duration::from_nanos(nanos))));
         }
         verdict("ok")?;
         normal(&hardware)?;
     }
     for index in 0..failures.div_ceil(2) {
-        std::thread::sleep(Duration::from_secs_f64(0.2 + phase(index) * row.every_s as f64));
+        std::thread::sleep(Duration::from_secs_f64(
+            0.2 + phase(index) * row.every_s as f64,
+        ));
         hardware.forget();
         let from = hardware.now();
         drop(running);
-        let seen = hardware.wait_cut().ok_or_else(|| stays("its loop is killed"))?;
-        row.killed.ms.push(seen.rested.since(from).as_secs_f64() * 1000.0);
+        let seen = hardware
+            .wait_cut()
+            .ok_or_else(|| stays("its loop is killed"))?;
+        row.killed
+            .ms
+            .push(seen.rested.since(from).as_secs_f64() * 1000.0);
         running = spawn(folder.path(), row)?;
         normal(&hardware)?;
     }
@@ -159,10 +173,13 @@ fn fill(row: &mut Row, failures: usize) -> Result<()> {
 }
 
 fn normal(hardware: &Hardware) -> Result<()> {
-    hardware.wait(|state| state == RelayState::Normal).then_some(()).ok_or_else(|| RigError::Gone {
-        what: "the peer's way to Normal".to_owned(),
-        reason: "its relay stays away".to_owned(),
-    })
+    hardware
+        .wait(|state| state == RelayState::Normal)
+        .then_some(())
+        .ok_or_else(|| RigError::Gone {
+            what: "the peer's way to Normal".to_owned(),
+            reason: "its relay stays away".to_owned(),
+        })
 }
 
 fn stays(why: &str) -> RigError {

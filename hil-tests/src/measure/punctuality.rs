@@ -42,8 +42,10 @@ pub struct Row {
     pub within_1_ms: u64,
     /// Whether the control thread has real-time scheduling, in words.
     pub realtime: String,
-    /// Relay moves while nothing was wrong: false trips.
+    /// Expiries of the dead-man while the agent lived: false trips.
     pub false_trips: usize,
+    /// Moves the agent ordered: its check was too slow for its own time-out.
+    pub ordered_moves: usize,
     /// What the agent cost.
     pub cost: Option<Cost>,
     /// What stopped the measurement.
@@ -63,12 +65,19 @@ pub fn measure(setting: Setting, burden: Burden, program: &Path, watch_s: u64) -
     row
 }
 
-fn fill(row: &mut Row, setting: Setting, burden: Burden, program: &Path, watch_s: u64) -> Result<()> {
+fn fill(
+    row: &mut Row,
+    setting: Setting,
+    burden: Burden,
+    program: &Path,
+    watch_s: u64,
+) -> Result<()> {
     let gone = || RigError::Gone {
         what: "the agent".to_owned(),
         reason: "it does not answer".to_owned(),
     };
-    let model = Model::named("reference").ok_or_else(|| RigError::Input("no board `reference`".to_owned()))?;
+    let model = Model::named("reference")
+        .ok_or_else(|| RigError::Input("no board `reference`".to_owned()))?;
     let mut subject = Subject::prepare(&model, setting, program)?;
     subject.start()?;
     subject.hardware.forget();
@@ -79,7 +88,7 @@ fn fill(row: &mut Row, setting: Setting, burden: Burden, program: &Path, watch_s
     std::thread::sleep(Duration::from_secs(watch_s));
     row.cost = process::cost(pid, before, begun.elapsed().as_secs_f64());
     drop(load);
-    row.false_trips = subject.hardware.moves();
+    (row.false_trips, row.ordered_moves) = subject.hardware.moves();
     let status = subject.status().ok_or_else(gone)?;
     let seen = status.control_loop;
     let late: Vec<u64> = seen.late_counts.to_vec();

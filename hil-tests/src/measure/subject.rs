@@ -15,7 +15,7 @@ use fencepost::board::{Board as Profile, RelayState};
 use fencepost::control::{AgentStatus, Answer, Request};
 use fencepost::control_client::Client;
 use fencepost::node::Instant;
-use fencepost::sim::{BoardFact, Options, VirtualBoard};
+use fencepost::sim::{BoardFact, MoveCause, Options, VirtualBoard};
 
 use crate::appliance::model::Model;
 use crate::board::{Board, Clock, Ticker};
@@ -86,10 +86,25 @@ impl Hardware {
     pub fn serve(profile: &Profile, segments: Vec<usize>, socket: &Path) -> Result<Self> {
         let clock = Clock::start();
         let zero = monotonic().saturating_sub(clock.now().since(Instant::ZERO));
-        let virtual_board = Arc::new(Mutex::new(VirtualBoard::for_board(profile, Options::default())));
+        let virtual_board = Arc::new(Mutex::new(VirtualBoard::for_board(
+            profile,
+            Options::default(),
+        )));
         let board = Board::new(virtual_board.clone(), clock);
-        let (server, ticker) = above_all(|| (socket::serve(socket, board.clone(), Shape::Plain), board.tick_every(Duration::from_millis(1))));
-        Ok(Self { _server: server?, _ticker: ticker, board: virtual_board, clock, zero, segments })
+        let (server, ticker) = above_all(|| {
+            (
+                socket::serve(socket, board.clone(), Shape::Plain),
+                board.tick_every(Duration::from_millis(1)),
+            )
+        });
+        Ok(Self {
+            _server: server?,
+            _ticker: ticker,
+            board: virtual_board,
+            clock,
+            zero,
+            segments,
+        })
     }
 
     /// Now, on the board's clock.
@@ -107,7 +122,10 @@ impl Hardware {
         let until = std::time::Instant::now() + LONG;
         loop {
             let board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-            let done = self.segments.iter().all(|segment| good(board.segment_state(*segment)));
+            let done = self
+                .segments
+                .iter()
+                .all(|segment| good(board.segment_state(*segment)));
             drop(board);
             if done || std::time::Instant::now() > until {
                 return done;
@@ -118,7 +136,10 @@ impl Hardware {
 
     /// Forgets what was seen so far.
     pub fn forget(&self) {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner).take_log();
+        self.board
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_log();
     }
 
     /// Waits until all segments in use have left Normal; the last of their moves. `None`: they did not.
@@ -130,22 +151,34 @@ impl Hardware {
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         let log = board.take_log();
         let moves = log.into_iter().filter_map(|event| match event.fact {
-            BoardFact::RelayMoved { segment, to, commanded_at, .. }
-                if self.segments.contains(&segment) && cut(to) =>
-            {
-                Some(Seen { commanded: commanded_at, rested: event.at })
-            }
+            BoardFact::RelayMoved {
+                segment,
+                to,
+                commanded_at,
+                ..
+            } if self.segments.contains(&segment) && cut(to) => Some(Seen {
+                commanded: commanded_at,
+                rested: event.at,
+            }),
             _ => None,
         });
         moves.max_by_key(|seen| seen.rested)
     }
 
-    /// Moves of segments in use since they were last forgotten.
-    pub fn moves(&self) -> usize {
+    /// Moves of segments in use since they were last forgotten: by the dead-man, and by orders.
+    pub fn moves(&self) -> (usize, usize) {
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        let log = board.take_log();
-        let moved = |fact: &BoardFact| matches!(fact, BoardFact::RelayMoved { segment, .. } if self.segments.contains(segment));
-        log.iter().filter(|event| moved(&event.fact)).count()
+        let (mut expiries, mut orders) = (0, 0);
+        for event in board.take_log() {
+            match event.fact {
+                BoardFact::RelayMoved { segment, cause, .. } if self.segments.contains(&segment) => match cause {
+                    MoveCause::Expiry => expiries += 1,
+                    _ => orders += 1,
+                },
+                _ => {}
+            }
+        }
+        (expiries, orders)
     }
 }
 
@@ -153,13 +186,21 @@ impl Hardware {
 /// make later are as they are. Without the right to, they stay ordinary, and a starved machine starves the board too.
 fn above_all<T>(start: impl FnOnce() -> T) -> T {
     let threads = || -> BTreeSet<String> {
-        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-        tasks.map(|task| task.file_name().to_string_lossy().into_owned()).collect()
+        let tasks = std::fs::read_dir("/proc/self/task")
+            .into_iter()
+            .flatten()
+            .flatten();
+        tasks
+            .map(|task| task.file_name().to_string_lossy().into_owned())
+            .collect()
     };
     let before = threads();
     let started = start();
     for thread in threads().difference(&before) {
-        let done = Command::new("chrt").args(["--fifo", "--pid", BOARD_PRIORITY, thread]).stderr(Stdio::null()).status();
+        let done = Command::new("chrt")
+            .args(["--fifo", "--pid", BOARD_PRIORITY, thread])
+            .stderr(Stdio::null())
+            .status();
         if !done.is_ok_and(|status| status.success()) {
             tracing::warn!("the virtual board has no real-time priority: run the bench as root");
         }
@@ -175,7 +216,9 @@ struct Manager {
 impl Manager {
     fn listen(path: &Path) -> Result<Self> {
         let socket = UnixDatagram::bind(path).at("cannot listen on", path)?;
-        socket.set_read_timeout(Some(Duration::from_millis(100))).at("cannot listen on", path)?;
+        socket
+            .set_read_timeout(Some(Duration::from_millis(100)))
+            .at("cannot listen on", path)?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         std::thread::spawn(move || {
@@ -199,12 +242,24 @@ impl Subject {
     pub fn prepare(model: &Model, setting: Setting, program: &Path) -> Result<Self> {
         let wrong = |error: String| RigError::Input(format!("board {}: {error}", model.name));
         let profile = model.load().map_err(|error| wrong(error.to_string()))?;
-        let segments: Option<Vec<usize>> = (0..model.segments.len()).map(|index| model.board_index(&profile, index)).collect();
-        let segments = segments.ok_or_else(|| wrong(format!("no segments {:?}", model.segments)))?;
-        let folder = tempfile::Builder::new().prefix("hil-").tempdir().at("cannot make", "a folder for the agent")?;
+        let segments: Option<Vec<usize>> = (0..model.segments.len())
+            .map(|index| model.board_index(&profile, index))
+            .collect();
+        let segments =
+            segments.ok_or_else(|| wrong(format!("no segments {:?}", model.segments)))?;
+        let folder = tempfile::Builder::new()
+            .prefix("hil-")
+            .tempdir()
+            .at("cannot make", "a folder for the agent")?;
         let hardware = Hardware::serve(&profile, segments, &folder.path().join("board"))?;
         let manager = Manager::listen(&folder.path().join("notify"))?;
-        let subject = Self { hardware, child: None, _manager: manager, program: program.to_path_buf(), folder };
+        let subject = Self {
+            hardware,
+            child: None,
+            _manager: manager,
+            program: program.to_path_buf(),
+            folder,
+        };
         subject.write("site.toml", &subject.site(model, &profile, setting))?;
         subject.verdict("ok")?;
         Ok(subject)
@@ -269,7 +324,11 @@ impl Subject {
     /// Starts the agent and waits until its relays are in Normal.
     pub fn start(&mut self) -> Result<()> {
         let log = self.path("agent.log");
-        let output = std::fs::File::options().create(true).append(true).open(&log).at("cannot write", &log)?;
+        let output = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .at("cannot write", &log)?;
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(&self.program)
@@ -288,7 +347,9 @@ impl Subject {
         let mut ended = false;
         let child = &mut self.child;
         let there = self.hardware.wait(|state| {
-            ended = child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
+            ended = child
+                .as_mut()
+                .is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
             ended || state == RelayState::Normal
         });
         if there && !ended {
@@ -298,7 +359,10 @@ impl Subject {
         let said: Vec<&str> = said.lines().rev().take(6).collect();
         Err(RigError::Gone {
             what: "the way to Normal".to_owned(),
-            reason: format!("the agent said last:\n{}", said.into_iter().rev().collect::<Vec<_>>().join("\n")),
+            reason: format!(
+                "the agent said last:\n{}",
+                said.into_iter().rev().collect::<Vec<_>>().join("\n")
+            ),
         })
     }
 

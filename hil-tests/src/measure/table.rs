@@ -38,17 +38,29 @@ pub struct Table {
 }
 
 fn said(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+    fs::read_to_string(path)
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 impl Table {
     /// An empty table of this machine.
     pub(super) fn begin(program: &Path) -> Self {
         let cpu = said("/proc/cpuinfo");
-        let name = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        let load: Vec<String> = said("/proc/loadavg").split(' ').take(1).map(str::to_owned).collect();
+        let name = cpu
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let load: Vec<String> = said("/proc/loadavg")
+            .split(' ')
+            .take(1)
+            .map(str::to_owned)
+            .collect();
         // The build, not the path: which profile it was built with is what matters.
-        let kind = match program.components().any(|part| part.as_os_str() == "release") {
+        let kind = match program
+            .components()
+            .any(|part| part.as_os_str() == "release")
+        {
             true => "release build",
             false => "development build",
         };
@@ -87,19 +99,30 @@ impl Table {
              |---|---|---|---|---|---|\n",
         );
         for row in &self.boards {
-            let period = row.period_ms.map_or_else(|| "none".to_owned(), |ms| format!("{ms:.0} ms"));
+            let period = row
+                .period_ms
+                .map_or_else(|| "none".to_owned(), |ms| format!("{ms:.0} ms"));
             let killed = row.killed_not.clone().unwrap_or_else(|| row.killed.cell());
             let _ = writeln!(
                 text,
-                "| {} | {period} | {killed} | {} | {} | {} kills, {} checks |",
+                "| {} | {period} | {killed} | {} | {} | {} kills, {} checks{} |",
                 row.board,
                 row.check_to_coil.cell(),
                 row.check_to_contacts.cell(),
                 row.killed.ms.len(),
-                row.check_to_contacts.ms.len()
+                row.check_to_contacts.ms.len(),
+                match row.undated {
+                    0 => String::new(),
+                    undated => format!(" (and {undated} that timed out first)"),
+                }
             );
             if let Some(broken) = &row.broken {
-                let _ = writeln!(text, "| {} | stopped: {} | | | | |", row.board, line(broken));
+                let _ = writeln!(
+                    text,
+                    "| {} | stopped: {} | | | | |",
+                    row.board,
+                    line(broken)
+                );
             }
         }
         text.push('\n');
@@ -135,14 +158,22 @@ impl Table {
                 row.killed.cell()
             );
             if let Some(broken) = &row.broken {
-                let _ = writeln!(text, "| shell loop, every {} s | stopped: {} | | | | |", row.every_s, line(broken));
+                let _ = writeln!(
+                    text,
+                    "| shell loop, every {} s | stopped: {} | | | | |",
+                    row.every_s,
+                    line(broken)
+                );
             }
         }
         text.push('\n');
         for row in &self.peers {
             let Some(ours) = ours else { continue };
             let ratio = |theirs: &Samples, ours: &Samples| Some(theirs.median()? / ours.median()?);
-            if let (Some(killed), Some(fails)) = (ratio(&row.killed, &ours.killed), ratio(&row.application, &ours.application)) {
+            if let (Some(killed), Some(fails)) = (
+                ratio(&row.killed, &ours.killed),
+                ratio(&row.application, &ours.application),
+            ) {
                 let _ = writeln!(
                     text,
                     "The loop of {} s takes {fails:.1} times as long as fencepost from an application's failure, {killed:.1} times from its own \
@@ -157,14 +188,14 @@ impl Table {
     fn loops(&self, text: &mut String) {
         text.push_str(
             "### The control loop, and what the agent costs\n\n\
-             | settings | machine | worst lateness | longest turn | within 1 ms | false trips | peak memory | of one core | real-time |\n\
-             |---|---|---|---|---|---|---|---|---|\n",
+             | settings | machine | worst lateness | longest turn | within 1 ms | false trips | cut by slow check | peak memory | of one core | real-time |\n\
+             |---|---|---|---|---|---|---|---|---|---|\n",
         );
         for row in &self.loops {
             let (memory, core) = cost_cells(row.cost);
             let _ = writeln!(
                 text,
-                "| {} | {} | {:.2} ms | {:.2} ms | {} of {} | {} | {memory} | {core} | {} |",
+                "| {} | {} | {:.2} ms | {:.2} ms | {} of {} | {} | {} | {memory} | {core} | {} |",
                 row.setting,
                 row.burden,
                 row.worst_late_ms,
@@ -172,10 +203,16 @@ impl Table {
                 row.within_1_ms,
                 row.deadlines,
                 row.false_trips,
+                row.ordered_moves,
                 row.realtime
             );
             if let Some(broken) = &row.broken {
-                let _ = writeln!(text, "| {} | stopped: {} | | | | | | | |", row.setting, line(broken));
+                let _ = writeln!(
+                    text,
+                    "| {} | stopped: {} | | | | | | | | |",
+                    row.setting,
+                    line(broken)
+                );
             }
         }
         text.push('\n');
@@ -185,7 +222,12 @@ impl Table {
 fn cost_cells(cost: Option<super::process::Cost>) -> (String, String) {
     cost.map_or_else(
         || ("not measured".to_owned(), "not measured".to_owned()),
-        |cost| (format!("{:.1} MiB", cost.peak_mib), format!("{:.2} %", cost.core_percent)),
+        |cost| {
+            (
+                format!("{:.1} MiB", cost.peak_mib),
+                format!("{:.2} %", cost.core_percent),
+            )
+        },
     )
 }
 
@@ -211,7 +253,11 @@ mod tests {
             ..Table::default()
         };
         let text = table.markdown();
-        for wanted in ["gpio-latching has no dead-man", "stopped: no agent / here", "not measured"] {
+        for wanted in [
+            "gpio-latching has no dead-man",
+            "stopped: no agent / here",
+            "not measured",
+        ] {
             assert!(text.contains(wanted), "{wanted} is missing:\n{text}");
         }
     }
