@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod board;
+pub mod commissioning;
 pub mod config;
 pub mod control;
 pub mod control_client;

@@ -1,2 +1,7 @@
-//! `fencepost`: the command line.
-fn main() {}
+//! `fencepost`: the command line. Composition only: each command's file joins the parts it needs.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

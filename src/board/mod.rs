@@ -18,10 +18,11 @@ pub mod plain_i2c;
 pub mod profile;
 mod pulse_train;
 pub mod raw;
+mod reference;
 mod retrying;
 mod riverbed;
 #[cfg(test)]
-mod script;
+pub(crate) mod script;
 mod select;
 mod vendor;
 mod vendor_ticket;

@@ -19,6 +19,7 @@ use super::profile::{
     AdapterRef, Board, ControllerSpec, LatchingCoil, LineRef, MonostableCoil, Periods,
 };
 use super::pulse_train::PulseTrain;
+use super::reference::Reference;
 use super::retrying::Retrying;
 use super::riverbed::Riverbed;
 use super::vendor::{Segment, Used};
@@ -73,10 +74,10 @@ pub fn open(
         })
         .collect();
     match &board.controller {
-        ControllerSpec::Reference { .. } => Err(Fault::Incapable {
-            what: "the reference controller".to_owned(),
-            advice: "its driver is not part of this build".to_owned(),
-        }),
+        ControllerSpec::Reference { adapter, address } => {
+            let io = Retrying::new(wiring.smbus(adapter)?, wiring.clock());
+            Ok(Box::new(Reference::new(io, *address, segments)))
+        }
         ControllerSpec::LannerGen3 {
             adapter,
             modules,

@@ -44,6 +44,14 @@ pub struct PlainI2c<T: I2c<SevenBitAddress>, L = Alone> {
     lock: L,
     adapter: String,
     explain: Explain<T::Error>,
+    blocks: Blocks,
+}
+
+/// Whether block transfers are offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blocks {
+    Offered,
+    Refused,
 }
 
 /// Puts a bus's own error into our words, given the adapter's name, the address and the transaction.
@@ -61,6 +69,7 @@ where
             lock,
             adapter: adapter.into(),
             explain: by_kind,
+            blocks: Blocks::Offered,
         }
     }
 
@@ -68,6 +77,26 @@ where
     #[must_use]
     pub fn explained_by(self, explain: Explain<T::Error>) -> Self {
         Self { explain, ..self }
+    }
+
+    /// Like a chipset's SMBus controller without block transfers, for tests of drivers that prefer them.
+    #[must_use]
+    pub fn without_blocks(self) -> Self {
+        Self {
+            blocks: Blocks::Refused,
+            ..self
+        }
+    }
+
+    fn check_blocks(&self, what: &str) -> Result<(), BusError> {
+        if self.blocks == Blocks::Offered {
+            return Ok(());
+        }
+        Err(BusError::Unsupported {
+            adapter: self.adapter.clone(),
+            transaction: what.to_owned(),
+            offers: "byte and word transfers".to_owned(),
+        })
     }
 
     fn write(&mut self, address: u8, bytes: &[u8], what: &str) -> Result<(), BusError> {
@@ -157,6 +186,7 @@ where
         pec: Pec,
     ) -> Result<(), BusError> {
         let what = "block write";
+        self.check_blocks(what)?;
         let count = block_count(&self.adapter, data)?;
         let mut message = Vec::with_capacity(data.len() + 3);
         message.extend([command, count]);
@@ -171,6 +201,7 @@ where
 
     fn block_read(&mut self, address: u8, command: u8, pec: Pec) -> Result<Vec<u8>, BusError> {
         let what = "block read";
+        self.check_blocks(what)?;
         let tail = usize::from(pec == Pec::Checked);
         let mut answer = [0; 1 + BLOCK_BYTES_MAX + 1];
         let longest = 1 + BLOCK_BYTES_MAX + tail;

@@ -148,7 +148,7 @@ pub(crate) fn close(
     segment: usize,
     ticket: Ticket,
 ) -> Result<Moved, Fault> {
-    let settle = settle_of(vendor, segment, RelayState::Normal)?;
+    let settle = settle_of(vendor.segments(), segment, RelayState::Normal)?;
     if let Err(fault) = vendor.guarded() {
         vendor.tickets().void();
         return Err(fault);
@@ -178,7 +178,7 @@ pub(crate) fn cut(
 ) -> Result<Moved, Fault> {
     vendor.tickets().void();
     let wanted = RelayState::from(state);
-    let settle = settle_of(vendor, segment, wanted)?;
+    let settle = settle_of(vendor.segments(), segment, wanted)?;
     // A segment that cannot be read is cut all the same.
     let before = vendor.look(segment);
     if let Ok(reading) = before
@@ -273,12 +273,15 @@ fn listed(states: &[RelayState]) -> String {
 }
 
 /// The segment's settle time, if it is used here and can take this state.
-fn settle_of(vendor: &dyn Vendor, segment: usize, wanted: RelayState) -> Result<Duration, Fault> {
-    let count = vendor.segments().len();
-    let Some(facts) = vendor.segments().get(segment) else {
+pub(crate) fn settle_of(
+    segments: &[Segment],
+    segment: usize,
+    wanted: RelayState,
+) -> Result<Duration, Fault> {
+    let Some(facts) = segments.get(segment) else {
         return Err(Fault::Incapable {
             what: format!("segment {segment} into {wanted}"),
-            advice: format!("it has {count} segments, counted from 0"),
+            advice: format!("it has {} segments, counted from 0", segments.len()),
         });
     };
     if !facts.is_used() {

@@ -47,13 +47,15 @@ impl I2cFunctions {
     pub const WRITE_BYTE_DATA: Self = Self(0x0010_0000);
     /// SMBus read word data.
     pub const READ_WORD_DATA: Self = Self(0x0020_0000);
+    /// SMBus write word data.
+    pub const WRITE_WORD_DATA: Self = Self(0x0040_0000);
     /// SMBus block read, the target says how many.
     pub const READ_BLOCK_DATA: Self = Self(0x0100_0000);
     /// SMBus block write.
     pub const WRITE_BLOCK_DATA: Self = Self(0x0200_0000);
 
     /// Names for people, in the order of the kernel's bits.
-    const NAMES: [(Self, &'static str); 9] = [
+    const NAMES: [(Self, &'static str); 10] = [
         (Self::PLAIN, "plain I2C"),
         (Self::PEC, "PEC"),
         (Self::READ_BYTE, "receive byte"),
@@ -61,6 +63,7 @@ impl I2cFunctions {
         (Self::READ_BYTE_DATA, "read byte data"),
         (Self::WRITE_BYTE_DATA, "write byte data"),
         (Self::READ_WORD_DATA, "read word data"),
+        (Self::WRITE_WORD_DATA, "write word data"),
         (Self::READ_BLOCK_DATA, "block read"),
         (Self::WRITE_BLOCK_DATA, "block write"),
     ];

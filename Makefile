@@ -1,0 +1,59 @@
+# Fencepost. `make demo` shows the main job, `make test` runs all tests; neither needs anything but Debian and rustup.
+
+CARGO ?= cargo
+DESTDIR ?=
+PREFIX ?= /usr
+GENERATED = target/package
+
+.PHONY: all build demo test bench lint docs generate install package clean
+
+all: build
+
+build:
+	$(CARGO) build --workspace
+
+# Formatting, lints, units, rules and scripts.
+lint: build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	packaging/verify target/debug/fencepost
+	@if command -v cargo-deny >/dev/null; then cargo deny check; \
+	else echo "skipped: cargo deny (install it with: cargo install cargo-deny)"; fi
+
+# API documentation, with every broken link an error.
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+# Manual pages and completions, from the definitions that parse the command line.
+generate: target/release/fencepost
+	target/release/fencepost man --out $(GENERATED)/man
+	target/release/fencepost completions --out $(GENERATED)/completions
+
+.PHONY: target/release/fencepost
+target/release/fencepost:
+	$(CARGO) build --release --bin fencepost
+
+# For distributions and images; on a Debian appliance use `make package`. Enables and starts nothing.
+install: generate
+	install -D -m 755 target/release/fencepost $(DESTDIR)$(PREFIX)/bin/fencepost
+	install -d $(DESTDIR)$(PREFIX)/share/fencepost/boards $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 boards/*.toml $(DESTDIR)$(PREFIX)/share/fencepost/boards/
+	install -m 644 $(GENERATED)/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -D -m 644 $(GENERATED)/completions/fencepost.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/fencepost
+	install -D -m 644 $(GENERATED)/completions/_fencepost $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_fencepost
+	install -D -m 644 $(GENERATED)/completions/fencepost.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/fencepost.fish
+	install -D -m 644 packaging/systemd/fencepost.service $(DESTDIR)$(PREFIX)/lib/systemd/system/fencepost.service
+	install -D -m 644 packaging/systemd/fencepost-failsafe.service $(DESTDIR)$(PREFIX)/lib/systemd/system/fencepost-failsafe.service
+	install -D -m 644 packaging/sysusers.d/fencepost.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/fencepost.conf
+	install -D -m 644 packaging/tmpfiles.d/fencepost.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/fencepost.conf
+	install -D -m 644 packaging/modules-load.d/fencepost.conf $(DESTDIR)$(PREFIX)/lib/modules-load.d/fencepost.conf
+	install -D -m 644 udev/60-fencepost.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-fencepost.rules
+	install -D -m 644 packaging/fencepost.toml $(DESTDIR)$(PREFIX)/share/doc/fencepost/examples/fencepost.toml
+	install -m 644 README.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/fencepost/
+
+# A Debian package in target/debian/.
+package: generate
+	$(CARGO) deb --no-build
+
+clean:
+	$(CARGO) clean

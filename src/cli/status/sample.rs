@@ -1,0 +1,159 @@
+//! Two fixed statuses for the tests of everything that shows one.
+
+use std::time::Duration;
+
+use fencepost::agent::stats::LoopStats;
+use fencepost::board::controller::{CutState, DeadManReading, Evidence, Identity, RelayState};
+use fencepost::control::{AgentStatus, HistoryHealth};
+use fencepost::io::realtime::Grant;
+use fencepost::node::event::{Standing, Verdict, WatchdogFacts};
+use fencepost::node::policy::{Arming, CheckSeverity, Commissioning};
+use fencepost::node::status::{
+    CheckHealth, CheckStatus, DeadManStatus, SegmentMode, SegmentStatus, Status, Summary,
+    WatchdogStatus,
+};
+use fencepost::node::{Cause, Fact, Instant, Level, Record};
+
+const AT: Instant = Instant::from_millis(600_000);
+
+fn segment(name: &str, moves: u64) -> SegmentStatus {
+    SegmentStatus {
+        name: name.to_owned(),
+        state: RelayState::Normal,
+        evidence: Evidence::Contacts,
+        wanted: RelayState::Normal,
+        cause: Cause::PathProven,
+        fail: CutState::Bypass,
+        mode: SegmentMode::Auto,
+        dwell_left: None,
+        closes_last_hour: 1,
+        moves,
+        read_at: Some(AT),
+    }
+}
+
+fn check(name: &str, severity: CheckSeverity, output: &str) -> CheckStatus {
+    CheckStatus {
+        name: name.to_owned(),
+        severity,
+        health: CheckHealth::Passing,
+        verdict: Some(Verdict::Ok),
+        output: output.to_owned(),
+        reported_at: Some(AT - Duration::from_millis(400)),
+    }
+}
+
+pub(super) fn healthy() -> AgentStatus {
+    let mut control_loop = LoopStats::new(Grant::Granted, Grant::Granted);
+    control_loop.turns = 20_000;
+    control_loop.deadlines = 12_345;
+    control_loop.worst_late_us = 1_300;
+    control_loop.late_counts = [12_000, 340, 5, 0, 0, 0, 0];
+    let node = Status {
+        at: AT,
+        summary: Summary::Green,
+        reasons: Vec::new(),
+        identity: Some(Identity {
+            model: "Fencepost reference controller".to_owned(),
+            firmware: Some("1.0".to_owned()),
+            unique_id: Some("00c0ffee".to_owned()),
+        }),
+        controller_fault: None,
+        segments: vec![segment("lan", 2), segment("wan", 1)],
+        dead_man: DeadManStatus {
+            arming: Arming::Required,
+            period: Duration::from_secs(1),
+            reading: DeadManReading::Running {
+                period: Duration::from_secs(1),
+                remaining: Some(Duration::from_millis(850)),
+            },
+            verified: true,
+            kicked_at: Some(AT - Duration::from_millis(130)),
+        },
+        watchdog: Some(WatchdogStatus {
+            facts: Some(WatchdogFacts {
+                identity: "i6300ESB timer".to_owned(),
+                timeout: Duration::from_secs(10),
+                pretimeout: None,
+                reset_by_watchdog: Some(false),
+            }),
+            fault: None,
+            kept_at: Some(AT - Duration::from_millis(1_480)),
+        }),
+        checks: vec![
+            check(
+                "carrier-lan",
+                CheckSeverity::Failover,
+                "eth1 and eth2 have carrier",
+            ),
+            check("web", CheckSeverity::Notify, "HTTP 200"),
+        ],
+        maintenance: None,
+        disarmed: None,
+        commissioning: Commissioning::Done,
+        ledger_fault: None,
+        alarms: Vec::new(),
+    };
+    AgentStatus {
+        version: "0.1.0".to_owned(),
+        pid: 812,
+        board: "reference".to_owned(),
+        node,
+        control_loop,
+        history: HistoryHealth::Writing,
+    }
+}
+
+pub(super) fn in_trouble() -> AgentStatus {
+    let mut status = healthy();
+    status.control_loop.realtime =
+        Grant::Refused("the control thread cannot run at SCHED_FIFO 20 (EPERM)".to_owned());
+    status.history = HistoryHealth::Failing {
+        error: "No space left on device".to_owned(),
+        held: 3,
+        lost: 0,
+    };
+    let node = &mut status.node;
+    node.summary = Summary::Red;
+    let fault = "no acknowledge from 0x42 on /dev/fencepost/smbus (block read)".to_owned();
+    node.reasons = vec![
+        format!("controller lost: {fault}"),
+        "segment wan is Bypass: check carrier-lan fails".to_owned(),
+        "check ids said: drop | alert".to_owned(),
+    ];
+    node.controller_fault = Some(fault.clone());
+    node.segments[0].state = RelayState::Unknown;
+    node.segments[0].evidence = Evidence::Nothing;
+    node.segments[0].mode = SegmentMode::Forced {
+        by: "anna".to_owned(),
+    };
+    node.segments[0].cause = Cause::Operator("anna".to_owned());
+    node.segments[1].state = RelayState::Bypass;
+    node.segments[1].wanted = RelayState::Bypass;
+    node.segments[1].cause = Cause::Dwelling;
+    node.segments[1].dwell_left = Some(Duration::from_millis(3_200));
+    node.dead_man.verified = false;
+    node.dead_man.reading = DeadManReading::Expired;
+    if let Some(watchdog) = &mut node.watchdog {
+        watchdog.facts = None;
+        watchdog.fault = Some("/dev/watchdog0 is busy: held by wd_keepalive (pid 77)".to_owned());
+    }
+    node.checks[0].health = CheckHealth::Failing;
+    node.checks[0].verdict = Some(Verdict::Critical);
+    node.checks[0].output =
+        "eth2 has no carrier; the switch at the other end was last seen two hours ago by LLDP"
+            .to_owned();
+    node.maintenance = Some(Standing {
+        by: "root".to_owned(),
+        reason: "replacing the fan".to_owned(),
+    });
+    node.commissioning = Commissioning::Missing;
+    node.ledger_fault = Some("No space left on device".to_owned());
+    node.alarms = vec![Record {
+        sequence: 17,
+        at: AT - Duration::from_secs(75),
+        level: Level::Alarm,
+        fact: Fact::ControllerLost { fault },
+    }];
+    status
+}
