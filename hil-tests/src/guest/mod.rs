@@ -17,7 +17,7 @@ use crate::error::{AtPath, Result, RigError};
 /// A kernel, an initramfs and a root file system, ready to boot.
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// Compressed kernel.
+    /// Kernel, unpacked: an ELF image that QEMU enters by its PVH note.
     pub kernel: PathBuf,
     /// Loads the disk's driver and hands over to systemd.
     pub initramfs: PathBuf,
@@ -40,7 +40,7 @@ impl Image {
             build::build(&inputs, &directory, say)?;
         }
         Ok(Self {
-            kernel: directory.join("vmlinuz"),
+            kernel: directory.join("vmlinux"),
             initramfs: directory.join("initramfs"),
             root: directory.join("root.img"),
             release: inputs.release,
