@@ -1,0 +1,10 @@
+//! What the fuzz targets share: arbitrary bytes as a source of choices, and judges that know what must hold.
+//!
+//! Every judge panics at the first thing that must not be; the fuzzer saves the input that led there. Such an input
+//! becomes a unit test of the module at fault, and stays in the corpus.
+
+pub mod bus;
+pub mod controller;
+pub mod feed;
+pub mod socket;
+pub mod text;
