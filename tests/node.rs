@@ -290,3 +290,88 @@ fn ports_that_are_dark_while_cut_are_judged_only_after_the_close() {
         "a lost carrier is a failure in Normal"
     );
 }
+
+#[test]
+fn an_order_that_cannot_be_saved_takes_none_behind_it_along() {
+    let mut bench = Bench::serving();
+    bench.hold = |action| matches!(action, Action::Persist { .. });
+    let reason = || "drill".to_owned();
+    bench.order(Command::Bypass {
+        segment: "wan".into(),
+        state: None,
+    });
+    bench.order(Command::Maintenance {
+        on: true,
+        reason: reason(),
+    });
+    bench.order(Command::Disarm {
+        on: true,
+        reason: reason(),
+    });
+    // The first fails, so what waits is built anew; then the disk works again.
+    bench.disk_full = true;
+    bench.release();
+    bench.disk_full = false;
+    bench.release();
+    bench.release();
+    let saved = bench.saved();
+    assert!(saved.maintenance.is_some(), "{saved:?}");
+    assert!(saved.disarmed.is_some(), "{saved:?}");
+    assert!(bench.status().maintenance.is_some());
+}
+
+#[test]
+fn a_handover_does_not_kick_for_a_relay_that_does_not_obey() {
+    let mut bench = Bench::with_period(60_000);
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(3_000), |bench| bench.relay == RelayState::Normal);
+    bench.stuck = true;
+    bench.check(Verdict::Critical);
+    bench.run_for(1_000);
+    bench.took.clear();
+    bench.give(Event::StopRequested {
+        stop: Stop::Handover,
+    });
+    let kicked = |action: &Action| matches!(action, Action::Kick { .. });
+    assert!(!bench.took.iter().any(kicked), "{:?}", bench.took);
+}
+
+#[test]
+fn a_move_is_recorded_with_the_cause_it_was_decided_for() {
+    let mut bench = Bench::started();
+    bench.hold = |action| matches!(action, Action::Close { .. });
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(5_000), |bench| bench.took.iter().any(is_close));
+    bench.check(Verdict::Critical);
+    bench.release();
+    let proven = |fact: &Fact| {
+        matches!(
+            fact,
+            Fact::Closed {
+                cause: Cause::PathProven,
+                ..
+            }
+        )
+    };
+    assert!(bench.recorded(proven), "{:?}", bench.facts);
+}
+
+fn is_close(action: &Action) -> bool {
+    matches!(action, Action::Close { .. })
+}
+
+#[test]
+fn a_dead_man_that_was_armed_and_never_kicked_is_not_trusted_past_its_period() {
+    let mut bench = Bench::started();
+    bench.hold = |action| matches!(action, Action::Kick { .. });
+    bench.restart_agent();
+    assert!(bench.status().dead_man.verified);
+    bench.hold = |action| {
+        matches!(
+            action,
+            Action::Kick { .. } | Action::Read | Action::Arm { .. }
+        )
+    };
+    bench.run_for(2_000);
+    assert!(!bench.status().dead_man.verified);
+}

@@ -127,6 +127,7 @@ fn policy() -> Policy {
             fail: CutState::Bypass,
             settings: SegmentSettings::default(),
             dwell: Duration::from_millis(50),
+            relink: Duration::ZERO,
             closes_per_hour_max: 20,
             read_back: ReadBackPolicy::Required,
         }],
@@ -136,6 +137,7 @@ fn policy() -> Policy {
             segments: vec![0],
             rise: 1,
             fall: 1,
+            carrier: crate::node::policy::CarrierRole::None,
             stale_after: PATIENCE,
         }],
         dead_man: DeadManPolicy {

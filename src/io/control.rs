@@ -1,7 +1,7 @@
 //! The control socket: people and programs ask, the node decides.
 //!
-//! A Unix socket, mode 0660, of the readers' group; who may order is decided by the peer's credentials (see
-//! [`rights`]). Every limit here protects the agent from its askers: number of connections, length of a line,
+//! A Unix socket that anybody may connect to; who may ask and who may order is decided by the peer's
+//! credentials (see [`rights`]). Every limit here protects the agent from its askers: number of connections, length of a line,
 //! requests per second, time to read and to write. Reading touches only copies; a flood at this socket
 //! cannot reach the control thread except through its own bounded lane.
 //!
@@ -19,7 +19,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use nix::unistd::{Gid, chown};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::desk::Desk;
@@ -67,7 +66,7 @@ pub fn start(
     inlet: Inlet,
 ) -> io::Result<JoinHandle<()>> {
     let groups = Groups::look_up(&spec.readers, &spec.operators);
-    let listener = listen(&spec.path, groups)?;
+    let listener = listen(&spec.path)?;
     let office = Arc::new(Office {
         board: spec.board,
         snapshot,
@@ -96,24 +95,14 @@ pub fn start(
         })
 }
 
-/// Bind, and give the socket to the readers' group. Between the two only the agent's own user can connect.
-fn listen(path: &Path, groups: Groups) -> io::Result<std::os::unix::net::UnixListener> {
+/// Bind. Anybody may connect, within the limits; what they may ask is decided by who they are.
+fn listen(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
     // Left by an earlier life: the lock says that nobody is behind it.
     if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
         fs::remove_file(path)?;
     }
     let listener = std::os::unix::net::UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    if let Some(readers) = groups.readers
-        && let Err(error) = chown(path, None, Some(Gid::from_raw(readers)))
-    {
-        tracing::warn!(
-            "{} cannot be given to the readers' group: {error}; only root can ask",
-            path.display()
-        );
-    } else {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
-    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

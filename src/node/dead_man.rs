@@ -31,7 +31,9 @@ pub(super) struct DeadMan {
     try_at: Instant,
     kicking: bool,
     kick_at: Instant,
-    /// The right of the last kick that was answered as done.
+    /// Armed no earlier than the decision, it runs until then at least.
+    armed_until: Instant,
+    /// The right of the last kick that was answered as done, or of arming.
     alive_until: Option<Instant>,
     pending_until: Instant,
     kicked_at: Option<Instant>,
@@ -59,6 +61,7 @@ impl DeadMan {
             try_at: now,
             kicking: false,
             kick_at: now,
+            armed_until: now,
             alive_until: None,
             pending_until: now,
             kicked_at: None,
@@ -100,6 +103,7 @@ impl DeadMan {
             return;
         }
         self.arming = true;
+        self.armed_until = now + self.policy.period;
         out.push(Action::Arm {
             period: self.policy.period,
         });
@@ -113,8 +117,12 @@ impl DeadMan {
                 self.inherited = false;
                 self.tries = 0;
                 self.expiry_told = false;
-                // The period runs from some moment before this answer; the first kick settles it.
+                // The period runs from some moment before this answer; the first kick settles it. Should none
+                // come through, the hardware fires and nobody may believe otherwise.
                 self.kick_at = now;
+                if armed.proof != ArmProof::Inherent {
+                    self.alive_until = self.alive_until.max(Some(self.armed_until));
+                }
                 self.reading = DeadManReading::Unknown;
                 let fact = Fact::DeadManArmed {
                     period: armed.effective,

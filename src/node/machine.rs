@@ -434,7 +434,7 @@ impl Node {
             },
         );
         self.out.push(Action::Tell(Service::Stopping));
-        if stop == Stop::Handover {
+        if stop == Stop::Handover && self.kick_objection(now).is_none() {
             self.dead_man.kick_for_successor(now, &mut self.out);
         }
     }

@@ -136,9 +136,11 @@ impl Orders {
         {
             let answer = Err(format!("not done, because it could not be saved: {error}"));
             out.push(Action::Reply { request, answer });
-            // Orders taken in behind this one were built on it.
+            // Orders taken in behind this one were built on it; each is built on the one before it.
+            let mut base = self.in_force.clone();
             for waiting in &mut self.waiting {
-                waiting.next = after(&self.in_force, &waiting.command, &waiting.actor);
+                waiting.next = after(&base, &waiting.command, &waiting.actor);
+                base.clone_from(&waiting.next);
             }
             return None;
         }

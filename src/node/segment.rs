@@ -51,6 +51,7 @@ pub(super) struct Segment {
     pub(super) closes: VecDeque<Instant>,
     pub(super) limited: bool,
     job: Option<Job>,
+    because: Because,
     tries: u32,
     try_at: Instant,
     stuck_told: bool,
@@ -61,6 +62,13 @@ enum Job {
     Ticket,
     Close,
     Cut(CutState),
+}
+
+/// Why the moves under way were ordered. What is wanted may be something else by the time they are answered.
+#[derive(Debug)]
+struct Because {
+    close: Cause,
+    cut: Cause,
 }
 
 impl Segment {
@@ -81,6 +89,10 @@ impl Segment {
             closes: VecDeque::new(),
             limited: false,
             job: None,
+            because: Because {
+                close: Cause::Dwelling,
+                cut: Cause::Dwelling,
+            },
             tries: 0,
             try_at: now,
             stuck_told: false,
@@ -174,6 +186,7 @@ impl Segment {
             return;
         }
         self.job = Some(Job::Cut(state));
+        self.because.cut = self.wanted.1.clone();
         out.push(Action::Cut {
             segment: self.index,
             state,
@@ -194,6 +207,7 @@ impl Segment {
         match outcome {
             Ok(ticket) if self.wanted.0 == RelayState::Normal => {
                 self.job = Some(Job::Close);
+                self.because.close = self.wanted.1.clone();
                 if !self.reaffirm {
                     self.closes.push_back(now);
                 }
@@ -230,7 +244,7 @@ impl Segment {
             self.moved_at = Some(now);
             let fact = Fact::Closed {
                 segment: self.policy.name.clone(),
-                cause: self.wanted.1.clone(),
+                cause: self.because.close.clone(),
                 state: moved.after.state,
                 evidence: moved.after.evidence,
             };
@@ -270,7 +284,7 @@ impl Segment {
             let fact = Fact::Cut {
                 segment: self.policy.name.clone(),
                 state,
-                cause: self.wanted.1.clone(),
+                cause: self.because.cut.clone(),
                 read: moved.after.state,
                 evidence: moved.after.evidence,
             };

@@ -30,10 +30,13 @@ pub(crate) struct Bench {
     pub(crate) stuck: bool,
     pub(crate) bus_dead: bool,
     pub(crate) disk_full: bool,
+    /// Actions like these wait until [`Bench::release`].
+    pub(crate) hold: fn(&Action) -> bool,
     pub(crate) keep_checking: bool,
     pub(crate) took: Vec<Action>,
     pub(crate) facts: Vec<Fact>,
     answers: Vec<Result<String, String>>,
+    held: Vec<Action>,
     node: Node,
     policy: Policy,
     verdict: Verdict,
@@ -82,6 +85,8 @@ impl Bench {
             stuck: false,
             bus_dead: false,
             disk_full: false,
+            hold: |_| false,
+            held: Vec::new(),
             keep_checking: true,
             took: Vec::new(),
             facts: Vec::new(),
@@ -127,6 +132,19 @@ impl Bench {
             actor,
             command,
         });
+    }
+
+    /// What was held is carried out now, oldest first.
+    pub(crate) fn release(&mut self) {
+        for action in std::mem::take(&mut self.held) {
+            if let Some(event) = self.act(action) {
+                self.give(event);
+            }
+        }
+    }
+
+    pub(crate) fn saved(&self) -> &PersistentState {
+        &self.saved
     }
 
     pub(crate) fn answer(&self) -> Result<String, String> {
@@ -225,6 +243,10 @@ impl Bench {
     fn drain(&mut self) {
         while let Some(action) = self.node.poll_action() {
             self.took.push(action.clone());
+            if (self.hold)(&action) {
+                self.held.push(action);
+                continue;
+            }
             if let Some(event) = self.act(action) {
                 self.node.handle(self.now, event);
             }

@@ -103,7 +103,7 @@ impl RawControl {
         };
         Control {
             operators_group: group(&self.operators_group, "fencepost-operators"),
-            readers_group: group(&self.readers_group, "fencepost"),
+            readers_group: group(&self.readers_group, "fencepost-readers"),
             socket: match &self.socket {
                 None => state.runtime_dir.join("control.sock"),
                 Some(raw) => path(raw, findings),

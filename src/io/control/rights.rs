@@ -1,12 +1,16 @@
-//! Who may ask what. Reading: root, readers and operators. Changing: root and operators.
+//! Who may ask what. Reading: root, the hardware group, readers and operators. Changing: root and operators.
+//!
+//! The hardware group is udev's: whoever may drive the relays by hand may as well ask where they are. The
+//! reverse must not hold, so people and programs that only look belong in the readers' group.
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
 use crate::node::Actor;
 
-/// Group that may read, unless configured otherwise. It also owns the socket, so operators are members of
-/// both groups.
-pub const READERS: &str = "fencepost";
+/// The group that udev gives the devices to.
+pub const HARDWARE: &str = "fencepost";
+/// Group that may read, unless configured otherwise.
+pub const READERS: &str = "fencepost-readers";
 /// Group that may change, unless configured otherwise.
 pub const OPERATORS: &str = "fencepost-operators";
 
@@ -21,9 +25,11 @@ pub enum Rights {
     Change,
 }
 
-/// Ids of the two groups, as far as this machine has them.
+/// Ids of the groups, as far as this machine has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Groups {
+    /// May read, since it can do worse.
+    pub hardware: Option<u32>,
     /// May read.
     pub readers: Option<u32>,
     /// May change.
@@ -34,6 +40,7 @@ impl Groups {
     /// Look the names up. A group that does not exist gives nobody a right.
     pub fn look_up(readers: &str, operators: &str) -> Self {
         Self {
+            hardware: group_id(HARDWARE),
             readers: group_id(readers),
             operators: group_id(operators),
         }
@@ -44,7 +51,7 @@ impl Groups {
         let member = |group: Option<u32>| group.is_some_and(|group| groups.contains(&group));
         if uid == 0 || member(self.operators) {
             Rights::Change
-        } else if member(self.readers) {
+        } else if member(self.readers) || member(self.hardware) {
             Rights::Read
         } else {
             Rights::None
@@ -95,17 +102,19 @@ mod tests {
     use super::*;
 
     const GROUPS: Groups = Groups {
+        hardware: Some(100),
         readers: Some(200),
         operators: Some(201),
     };
 
     #[test]
     fn table_of_rights() {
-        let table: [(u32, &[u32], Rights); 7] = [
+        let table: [(u32, &[u32], Rights); 8] = [
             (0, &[], Rights::Change),
             (0, &[0], Rights::Change),
             (1000, &[1000], Rights::None),
             (1000, &[1000, 200], Rights::Read),
+            (1000, &[1000, 100], Rights::Read),
             (1000, &[1000, 201], Rights::Change),
             (1000, &[200, 201], Rights::Change),
             // A user id equal to a group's id is a coincidence.
@@ -123,7 +132,7 @@ mod tests {
     #[test]
     fn a_group_that_does_not_exist_gives_no_rights() {
         let none = Groups::look_up("no-such-group-a", "no-such-group-b");
-        assert_eq!(none, Groups::default());
+        assert_eq!((none.readers, none.operators), (None, None));
         assert_eq!(none.rights(1000, &[0, 1000]), Rights::None);
         assert_eq!(none.rights(0, &[]), Rights::Change);
     }

@@ -1,0 +1,262 @@
+//! `Normal` is earned: every close is justified when it is decided and when the contacts meet.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use super::orders::Orders;
+use super::{DeadManTruth, Ground, Moment, Seen, Verdict, broken};
+use crate::board::RelayState;
+use crate::node::policy::{Arming, CheckPolicy, CheckSeverity, Commissioning, ReadBackPolicy};
+use crate::node::{Action, Event, Instant, Policy, Verdict as CheckVerdict};
+use crate::sim::relay::MoveCause;
+
+/// A turn that is late for less than a sleep is not forgiven by the node, nor held against it here.
+const GRACE: Duration = Duration::from_millis(500);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Checks as reported, closes as decided.
+#[derive(Debug)]
+pub(super) struct Closing {
+    policy: Policy,
+    checks: Vec<CheckFold>,
+    /// Per segment: a close was decided and its move has not been seen.
+    decided: Vec<bool>,
+    /// Per segment: a cut was decided since the agent started.
+    cut: Vec<bool>,
+    closes: Vec<VecDeque<Instant>>,
+    /// Per segment: this agent has closed or cut it already.
+    touched: Vec<bool>,
+    /// Until when, on its own clock, the host was last away or late: a silence is counted from there.
+    away_until: Instant,
+}
+
+/// One check, folded over rise and fall without looking at the node's own fold.
+#[derive(Debug, Clone, Default)]
+struct CheckFold {
+    good_row: u32,
+    bad_row: u32,
+    passing_since: Option<Instant>,
+    heard_at: Option<Instant>,
+}
+
+impl Closing {
+    pub(super) fn new(policy: &Policy) -> Self {
+        let count = policy.segments.len();
+        Self {
+            policy: policy.clone(),
+            checks: vec![CheckFold::default(); policy.checks.len()],
+            decided: vec![false; count],
+            cut: vec![false; count],
+            closes: vec![VecDeque::new(); count],
+            touched: vec![false; count],
+            away_until: Instant::ZERO,
+        }
+    }
+
+    pub(super) fn see(
+        &mut self,
+        ground: &Ground,
+        orders: &Orders,
+        at: Moment,
+        seen: &Seen<'_>,
+    ) -> Verdict {
+        match seen {
+            Seen::Host(_) | Seen::Late(_) => self.away_until = at.host,
+            Seen::Started(_) => self.started(),
+            Seen::Told(Event::CheckReported { check, verdict, .. }) => {
+                let policy = self.policy.checks.get(*check);
+                if let (Some(fold), Some(policy)) = (self.checks.get_mut(*check), policy) {
+                    fold.reported(at.host, policy, *verdict, self.away_until);
+                }
+            }
+            Seen::Decided(Action::Cut { segment, .. }) => self.cut[*segment] = true,
+            Seen::Decided(Action::Close { segment, .. }) => {
+                self.decided[*segment] = true;
+                self.invariant_close_is_justified(orders, at, *segment)?;
+                return self.invariant_close_limit(orders, at, *segment);
+            }
+            Seen::Moved {
+                segment,
+                to,
+                cause,
+                commanded_at,
+            } => {
+                self.invariant_moves_have_an_order(ground, *segment, *to, *cause)?;
+                if *to == RelayState::Normal && *cause == MoveCause::Command {
+                    self.decided[*segment] = false;
+                    return invariant_never_unguarded(ground, *segment, *commanded_at);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn started(&mut self) {
+        self.checks.fill(CheckFold::default());
+        self.decided.fill(false);
+        self.cut.fill(false);
+        self.touched.fill(false);
+        self.closes.fill(VecDeque::new());
+    }
+
+    /// A close is decided only when commissioned, not ordered otherwise, and either forced by an operator or
+    /// all failover checks passed for the whole dwell.
+    fn invariant_close_is_justified(
+        &self,
+        orders: &Orders,
+        at: Moment,
+        segment: usize,
+    ) -> Verdict {
+        let name = "invariant_close_is_justified";
+        let policy = &self.policy.segments[segment];
+        if self.policy.commissioning == Commissioning::Missing {
+            return broken(name, format!("segment {segment}: not commissioned"));
+        }
+        let in_force = orders.in_force();
+        if in_force.disarmed.is_some() {
+            return broken(name, format!("segment {segment}: disarmed"));
+        }
+        if let Some(forced) = in_force.forced.get(&policy.name) {
+            if forced.state == RelayState::Normal {
+                return Ok(());
+            }
+            return broken(name, format!("segment {segment}: forced to {}", forced.state));
+        }
+        if in_force.maintenance.is_some() {
+            return broken(name, format!("segment {segment}: maintenance"));
+        }
+        // Left in Normal by a predecessor and said again, on a board that cannot be read.
+        let again = policy.read_back == ReadBackPolicy::Impossible && !self.touched[segment];
+        if again {
+            return Ok(());
+        }
+        for (fold, check) in self.checks.iter().zip(&self.policy.checks) {
+            if check.severity != CheckSeverity::Failover || !check.segments.contains(&segment) {
+                continue;
+            }
+            let Some(since) = fold.passing_since else {
+                return broken(name, format!("segment {segment}: {} does not pass", check.name));
+            };
+            let passed = at.host.since(since);
+            if passed < policy.dwell {
+                return broken(
+                    name,
+                    format!(
+                        "segment {segment}: {} passes for {} ms, the dwell is {} ms",
+                        check.name,
+                        passed.as_millis(),
+                        policy.dwell.as_millis()
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// No more closes in any hour than allowed, except by order of an operator.
+    fn invariant_close_limit(&mut self, orders: &Orders, at: Moment, segment: usize) -> Verdict {
+        let policy = &self.policy.segments[segment];
+        let again = policy.read_back == ReadBackPolicy::Impossible && !self.touched[segment];
+        self.touched[segment] = true;
+        if again {
+            return Ok(());
+        }
+        let closes = &mut self.closes[segment];
+        closes.retain(|close| at.host.since(*close) < HOUR);
+        let forced = orders.in_force().forced.contains_key(&policy.name);
+        let before = u32::try_from(closes.len()).unwrap_or(u32::MAX);
+        closes.push_back(at.host);
+        if !forced && before >= policy.closes_per_hour_max {
+            return broken(
+                "invariant_close_limit",
+                format!(
+                    "segment {segment}: close number {} within an hour, {} allowed",
+                    before + 1,
+                    policy.closes_per_hour_max
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    /// Contacts move because somebody decided it, or because the board protects the wire; never because a
+    /// kick came or a driver was opened.
+    fn invariant_moves_have_an_order(
+        &self,
+        ground: &Ground,
+        segment: usize,
+        to: RelayState,
+        cause: MoveCause,
+    ) -> Verdict {
+        let explained = match cause {
+            MoveCause::Command if to == RelayState::Normal => self.decided[segment],
+            MoveCause::Command => self.cut[segment],
+            MoveCause::Kick => false,
+            MoveCause::LineReleased => ground.host == super::Host::Unable,
+            MoveCause::Expiry | MoveCause::PowerOff | MoveCause::PowerUp => {
+                to != RelayState::Normal
+            }
+            MoveCause::Fence | MoveCause::External | MoveCause::Freed => true,
+        };
+        if explained {
+            return Ok(());
+        }
+        broken(
+            "invariant_moves_have_an_order",
+            format!("segment {segment} moved to {to} by {cause:?} and nobody had decided it"),
+        )
+    }
+}
+
+/// No segment goes to `Normal` without a running dead-man behind it (or a running watchdog, where the board
+/// has no dead-man).
+fn invariant_never_unguarded(ground: &Ground, segment: usize, commanded_at: Instant) -> Verdict {
+    let guarded = match ground.promise.arming {
+        Arming::Required => {
+            ground.dead_man == DeadManTruth::Running || ground.dead_man_since > commanded_at
+        }
+        Arming::Inherent => true,
+        Arming::Absent => ground.watchdog_runs,
+    };
+    if guarded || ground.segments[segment].excused {
+        return Ok(());
+    }
+    broken(
+        "invariant_never_unguarded",
+        format!(
+            "segment {segment} went to Normal while the dead-man was {:?}",
+            ground.dead_man
+        ),
+    )
+}
+
+impl CheckFold {
+    fn reported(
+        &mut self,
+        host: Instant,
+        policy: &CheckPolicy,
+        verdict: CheckVerdict,
+        away_until: Instant,
+    ) {
+        let heard_at = self.heard_at.map(|heard| heard.max(away_until));
+        if heard_at.is_some_and(|heard| host.since(heard) > policy.stale_after + GRACE) {
+            *self = Self::default();
+        }
+        self.heard_at = Some(host);
+        let good = matches!(verdict, CheckVerdict::Ok | CheckVerdict::Warning);
+        if good {
+            self.bad_row = 0;
+            self.good_row += 1;
+            if self.good_row >= policy.rise && self.passing_since.is_none() {
+                self.passing_since = Some(host);
+            }
+        } else {
+            self.good_row = 0;
+            self.bad_row += 1;
+            if self.bad_row >= policy.fall {
+                self.passing_since = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,470 @@
+//! One appliance under simulated time: the real node, a real driver, a modelled board, and everybody who can
+//! get in their way.
+//!
+//! A heap of dues is the only clock. Each due names who acts next: the agent takes a turn, the controller
+//! thread takes a job, a check reports, the disk answers, the service manager restarts, a mishap strikes.
+//! A host that stands still keeps its dues until it goes on; the board never waits for it.
+//!
+//! Every observation goes to the oracle at its own moment. The first invariant that breaks ends the world.
+
+mod agent;
+mod machine;
+mod mishaps;
+mod surroundings;
+mod thread;
+
+use core::cmp::Reverse;
+use core::time::Duration;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use super::dice::Dice;
+use super::fault::BoardFault;
+use super::film::Film;
+use super::ideal::lock;
+use super::invariants::{Broken, DeadManTruth, Host, Moment, Oracle, Seen};
+use super::journal::{BoardEvent, BoardFact};
+use super::mutant::Mutant;
+use super::plant::{Job, Plant, Shop};
+use super::scenario::Scenario;
+use crate::board::{Controller, RelayState};
+use crate::board::controller::Fault;
+use crate::node::{Event, Instant, Saved, Status};
+
+use agent::Agent;
+use machine::Machine;
+use surroundings::{Checks, Disk};
+
+/// Opens a driver over the board's hands.
+pub(super) type Opener =
+    Box<dyn Fn(&Arc<Mutex<Shop>>) -> Result<Box<dyn Controller>, Fault> + Send>;
+
+/// Who acts next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Due {
+    /// The agent takes a turn, if this is still the latest plan.
+    Turn { plan: u64 },
+    /// The controller thread takes its next job.
+    Job { life: u64 },
+    /// Something reaches the agent's inbox.
+    Deliver { life: u64, event: Box<Event> },
+    /// A check reports.
+    Check { life: u64, check: usize },
+    /// The watchdog's keeper opens or feeds the device.
+    Watchdog { life: u64, open: bool },
+    /// A save is over.
+    Saved { life: u64, sequence: u64, saved: Box<crate::node::PersistentState>, done: bool },
+    /// The service manager starts an agent.
+    Start { life: u64 },
+    /// The service manager looks for a sign of life.
+    UnitWatchdog,
+    /// The watchdog device looks at its timer.
+    Reset,
+    /// The machine is up again.
+    Booted { boot: u64 },
+    /// A mishap strikes.
+    Mishap { index: usize },
+    /// A mishap is over.
+    Over { index: usize },
+    /// Everything is repaired.
+    Heal,
+    /// Something on the board happens by itself.
+    Board,
+}
+
+impl Due {
+    /// Whether it needs a host that runs.
+    fn needs_machine(&self) -> bool {
+        !matches!(
+            self,
+            Self::Reset
+                | Self::Booted { .. }
+                | Self::Mishap { .. }
+                | Self::Over { .. }
+                | Self::Heal
+                | Self::Board
+        )
+    }
+
+    /// Whether it needs an agent that runs.
+    fn needs_agent(&self) -> bool {
+        matches!(
+            self,
+            Self::Turn { .. } | Self::Job { .. } | Self::Watchdog { .. }
+        )
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    at: Instant,
+    order: u64,
+    due: Due,
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// What the board and the host did of themselves, to be told at its own moment.
+#[derive(Debug)]
+enum Truth {
+    Board(BoardEvent),
+    Host(Host),
+}
+
+/// The world.
+pub(super) struct World {
+    scenario: Scenario,
+    dice: Dice,
+    now: Instant,
+    heap: BinaryHeap<Reverse<Entry>>,
+    ordered: u64,
+    shop: Arc<Mutex<Shop>>,
+    opener: Opener,
+    board_due: Option<Instant>,
+    /// The controller thread of whichever agent has the board's hands until then.
+    board_busy_until: Instant,
+    truth: VecDeque<(Instant, Truth)>,
+    machine: Machine,
+    agent: Option<Agent>,
+    /// Counts agents, so that what belonged to a dead one is dropped.
+    life: u64,
+    disk: Disk,
+    left: BTreeMap<String, RelayState>,
+    checks: Checks,
+    requests: u64,
+    dead_men: BTreeMap<u8, DeadManTruth>,
+    oracle: Oracle,
+    mutant: Mutant,
+    pub(super) film: Film,
+    pub(super) tally: Tally,
+    pub(super) failed: Option<(Instant, Broken)>,
+}
+
+/// What happened, counted, so that a run can say what it was worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Turns of the node.
+    pub turns: u64,
+    /// Jobs of the controller thread.
+    pub jobs: u64,
+    /// Mishaps that struck.
+    pub mishaps: u64,
+    /// True relay moves into `Normal`.
+    pub closes: u64,
+    /// True relay moves out of `Normal`.
+    pub cuts: u64,
+    /// Expiries of the dead-man.
+    pub expiries: u64,
+    /// Agents started.
+    pub agents: u64,
+    /// Resets by the watchdog.
+    pub resets: u64,
+}
+
+impl World {
+    pub(super) fn new(
+        scenario: Scenario,
+        plant: Plant,
+        opener: Opener,
+        oracle: Oracle,
+        mut dice: Dice,
+        mutant: Mutant,
+    ) -> Self {
+        let checks = Checks::new(scenario.policy.checks.len());
+        let shop = Arc::new(Mutex::new(Shop {
+            plant,
+            job: Job::default(),
+            keeps_lines: scenario.habits.keeps_lines,
+        }));
+        let mut world = Self {
+            dice: dice.fork(),
+            now: Instant::ZERO,
+            heap: BinaryHeap::new(),
+            ordered: 0,
+            shop,
+            opener,
+            board_due: None,
+            board_busy_until: Instant::ZERO,
+            truth: VecDeque::new(),
+            machine: Machine::default(),
+            agent: None,
+            life: 0,
+            disk: Disk::default(),
+            left: BTreeMap::new(),
+            checks,
+            requests: 0,
+            dead_men: BTreeMap::new(),
+            oracle,
+            mutant,
+            film: Film::default(),
+            tally: Tally::default(),
+            failed: None,
+            scenario,
+        };
+        world.lay_out();
+        world
+    }
+
+    fn lay_out(&mut self) {
+        for index in 0..self.scenario.plan.len() {
+            let at = self.scenario.plan[index].0;
+            self.put(at, Due::Mishap { index });
+        }
+        if let Some(at) = self.scenario.heal_at {
+            self.put(at, Due::Heal);
+        }
+        self.put(Instant::from_millis(1_000), Due::Start { life: 0 });
+        self.board_changed();
+    }
+
+    /// Lives to its end, or to the first invariant that breaks.
+    pub(super) fn run(&mut self) {
+        while self.failed.is_none() {
+            let Some(Reverse(entry)) = self.heap.pop() else {
+                break;
+            };
+            if entry.at > self.scenario.end {
+                self.now = self.scenario.end;
+                self.tell_truth();
+                break;
+            }
+            self.now = self.now.max(entry.at);
+            if let Some(until) = self.held_until(&entry.due) {
+                self.put(until, entry.due);
+                continue;
+            }
+            self.tell_truth();
+            self.act(entry.due);
+        }
+    }
+
+    /// The host stands still: the due waits, in its order.
+    fn held_until(&self, due: &Due) -> Option<Instant> {
+        let machine = self.machine.paused_until.filter(|_| due.needs_machine());
+        let agent = self.agent.as_ref().and_then(|agent| agent.paused_until);
+        let agent = agent.filter(|_| due.needs_agent());
+        machine.max(agent).filter(|until| *until > self.now)
+    }
+
+    fn act(&mut self, due: Due) {
+        match due {
+            Due::Turn { plan } => self.turn(plan),
+            Due::Job { life } => self.job(life),
+            Due::Deliver { life, event } => self.deliver(life, *event),
+            Due::Check { life, check } => self.check(life, check),
+            Due::Watchdog { life, open } => self.watchdog(life, open),
+            Due::Saved {
+                life,
+                sequence,
+                saved,
+                done,
+            } => self.saved(life, sequence, *saved, done),
+            Due::Start { life } => self.start_agent(life),
+            Due::UnitWatchdog => self.unit_watchdog(),
+            Due::Reset => self.reset_due(),
+            Due::Booted { boot } => self.booted(boot),
+            Due::Mishap { index } => self.strike(index),
+            Due::Over { index } => self.over(index),
+            Due::Heal => self.heal(),
+            Due::Board => self.board_changed(),
+        }
+    }
+
+    fn put(&mut self, at: Instant, due: Due) {
+        self.ordered += 1;
+        self.heap.push(Reverse(Entry {
+            at: at.max(self.now),
+            order: self.ordered,
+            due,
+        }));
+    }
+
+    fn put_after(&mut self, span: Duration, due: Due) {
+        self.put(self.now + span, due);
+    }
+
+    fn host_now(&self) -> Instant {
+        self.now - self.machine.behind
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            world: self.now,
+            host: self.host_now(),
+        }
+    }
+
+    /// Tells the oracle. What broke first counts.
+    fn see(&mut self, seen: &Seen<'_>) {
+        let moment = self.moment();
+        self.see_at(moment, seen);
+    }
+
+    fn see_at(&mut self, at: Moment, seen: &Seen<'_>) {
+        if self.failed.is_none()
+            && let Err(broken) = self.oracle.see(at, seen)
+        {
+            self.failed = Some((at.world, broken));
+        }
+    }
+
+    /// The board may have something to tell, or a new deadline.
+    fn board_changed(&mut self) {
+        let (log, due) = {
+            let mut shop = lock(&self.shop);
+            shop.plant.tick(self.now);
+            (shop.plant.take_log(), shop.plant.deadline())
+        };
+        self.note_truth(log);
+        let due = due.map(|due| due.max(self.now));
+        if let Some(at) = due
+            && (self.board_due.is_none_or(|known| at < known || known <= self.now))
+        {
+            self.board_due = due;
+            self.put(at, Due::Board);
+        }
+        self.tell_truth();
+    }
+
+    fn note_truth(&mut self, log: Vec<BoardEvent>) {
+        for event in log {
+            self.truth.push_back((event.at, Truth::Board(event)));
+        }
+        self.truth.make_contiguous().sort_by_key(|(at, _)| *at);
+    }
+
+    /// Tells the oracle what has truly happened up to now.
+    fn tell_truth(&mut self) {
+        while self.truth.front().is_some_and(|(at, _)| *at <= self.now) {
+            let Some((at, truth)) = self.truth.pop_front() else {
+                return;
+            };
+            let moment = Moment {
+                world: at,
+                host: at - self.machine.behind,
+            };
+            match truth {
+                Truth::Host(host) if host == self.host_at(at) => {
+                    self.see_at(moment, &Seen::Host(host));
+                }
+                Truth::Host(_) => {}
+                Truth::Board(event) => self.tell_board(moment, &event.fact),
+            }
+        }
+    }
+
+    /// What was foreseen may have come otherwise: killed while it stood still, started again meanwhile.
+    fn host_at(&self, at: Instant) -> Host {
+        let still = |until: Option<Instant>| until.is_some_and(|until| until > at);
+        match &self.agent {
+            Some(agent) if !still(agent.paused_until) && !still(self.machine.paused_until) => {
+                Host::Able
+            }
+            _ => Host::Unable,
+        }
+    }
+
+    fn foresee(&mut self, at: Instant, host: Host) {
+        self.truth.push_back((at, Truth::Host(host)));
+        self.truth.make_contiguous().sort_by_key(|(at, _)| *at);
+    }
+
+    fn tell_board(&mut self, moment: Moment, fact: &BoardFact) {
+        self.film.board(moment.world, fact);
+        match fact {
+            BoardFact::RelayMoved {
+                segment,
+                to,
+                cause,
+                commanded_at,
+                ..
+            } => {
+                if *segment >= self.scenario.policy.segments.len() {
+                    return;
+                }
+                if *to == RelayState::Normal {
+                    self.tally.closes += 1;
+                } else {
+                    self.tally.cuts += 1;
+                }
+                let seen = Seen::Moved {
+                    segment: *segment,
+                    to: *to,
+                    cause: *cause,
+                    commanded_at: *commanded_at,
+                };
+                self.see_at(moment, &seen);
+            }
+            BoardFact::DeadManArmed { timer, .. } => {
+                self.dead_man(moment, *timer, DeadManTruth::Running);
+            }
+            BoardFact::DeadManExpired { timer } => {
+                self.tally.expiries += 1;
+                self.dead_man(moment, *timer, DeadManTruth::Expired);
+            }
+            BoardFact::DeadManDisarmed { timer } => {
+                self.dead_man(moment, *timer, DeadManTruth::Stopped);
+            }
+            _ => {}
+        }
+    }
+
+    /// Of several timers the worst counts.
+    fn dead_man(&mut self, moment: Moment, timer: u8, truth: DeadManTruth) {
+        self.dead_men.insert(timer, truth);
+        let worst = self.dead_men.values().copied().max().unwrap_or(truth);
+        self.see_at(moment, &Seen::DeadMan(worst));
+    }
+
+    fn set_fault(&mut self, fault: &BoardFault, begins: bool) {
+        let done = lock(&self.shop).plant.set_fault(self.now, fault, begins);
+        if done.is_ok() {
+            self.see(&Seen::Defect { fault, begins });
+        }
+        self.board_changed();
+    }
+
+    /// How late an ordinary step of the host is just now.
+    fn lateness(&mut self) -> Duration {
+        let ordinary = self.scenario.habits.lateness;
+        let most = self.machine.late_by.map_or(ordinary, |late| late.max(ordinary));
+        let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
+        self.dice.micros(20, micros.max(21))
+    }
+
+    /// What the node showed last, for the liveness check.
+    pub(super) fn status(&self) -> Option<Status> {
+        let agent = self.agent.as_ref()?;
+        Some(agent.node.status(self.host_now()))
+    }
+
+    pub(super) fn contacts(&self, segment: usize) -> RelayState {
+        lock(&self.shop).plant.contacts(segment)
+    }
+
+    pub(super) fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.now
+    }
+}
+
+/// What the ledger gives a starting agent.
+fn saved_or_nothing(disk: &Disk) -> Saved {
+    if disk.torn {
+        return Saved::Unreadable("not a ledger".to_owned());
+    }
+    disk.durable.clone().map_or(Saved::Nothing, Saved::State)
+}

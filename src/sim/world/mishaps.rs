@@ -1,0 +1,172 @@
+//! How each mishap strikes, and how it ends.
+
+use core::time::Duration;
+
+use super::surroundings::CheckState;
+use super::{Due, Host, Seen, World};
+use crate::node::{Command, Event, Stop};
+use crate::sim::faults::Mishap;
+use crate::sim::plant::{HostClock, Snag};
+
+impl World {
+    pub(super) fn strike(&mut self, index: usize) {
+        let Some((_, mishap)) = self.scenario.plan.get(index).cloned() else {
+            return;
+        };
+        self.tally.mishaps += 1;
+        self.film.line(self.now, "mishap", || format!("{mishap:?}"));
+        let over = |world: &mut Self, span| world.put_after(span, Due::Over { index });
+        match mishap {
+            Mishap::Board { fault, lasts } => {
+                self.set_fault(&fault, true);
+                over(self, lasts);
+            }
+            Mishap::Kill => self.kill_agent(),
+            Mishap::KillInJob { transactions } => self.lay_snag(transactions, Snag::Death),
+            Mishap::KillAfterActions { actions } => {
+                if let Some(agent) = &mut self.agent {
+                    agent.dies_after = Some(actions);
+                }
+            }
+            Mishap::Hang { span } => self.hang(span),
+            Mishap::Pause { span, clock } => self.pause(span, stopped(span, clock)),
+            Mishap::PauseInJob {
+                transactions,
+                span,
+                clock,
+            } => self.lay_snag(transactions, Snag::Pause { span, clock }),
+            Mishap::Panic => self.panic(),
+            Mishap::PowerCut { span } => {
+                self.power_off();
+                over(self, span);
+            }
+            Mishap::Late { span, lateness } => {
+                self.machine.late_by = Some(lateness);
+                self.see(&Seen::Late(true));
+                over(self, span);
+            }
+            Mishap::DiskFull { span } => {
+                self.disk.full = true;
+                over(self, span);
+            }
+            Mishap::DiskSlow { span, latency } => {
+                self.disk.latency = Some(latency);
+                over(self, span);
+            }
+            Mishap::LedgerTorn => self.disk.torn = true,
+            Mishap::CheckFails { check, span } => {
+                self.checks.states[check] = CheckState::Broken;
+                over(self, span);
+            }
+            Mishap::CheckHangs { check, span } => {
+                self.checks.states[check] = CheckState::Silent;
+                over(self, span);
+            }
+            Mishap::CheckFlaps { check, span } => {
+                self.checks.states[check] = CheckState::Flapping;
+                over(self, span);
+            }
+            Mishap::WatchdogFails { span } => {
+                self.machine.watchdog_fails = true;
+                over(self, span);
+            }
+            Mishap::Order { command, times } => self.operator(&command, times),
+            Mishap::Stop { stop, span } => {
+                if stop == Stop::Ordered {
+                    self.machine.stopped = true;
+                    over(self, span);
+                }
+                self.deliver(self.life, Event::StopRequested { stop });
+            }
+        }
+    }
+
+    pub(super) fn over(&mut self, index: usize) {
+        let Some((_, mishap)) = self.scenario.plan.get(index).cloned() else {
+            return;
+        };
+        self.end_mishap(mishap);
+    }
+
+    fn end_mishap(&mut self, mishap: Mishap) {
+        match mishap {
+            Mishap::Board { fault, .. } => self.set_fault(&fault, false),
+            Mishap::PowerCut { .. } => self.power_on(),
+            Mishap::Late { .. } => {
+                self.machine.late_by = None;
+                self.see(&Seen::Late(false));
+            }
+            Mishap::DiskFull { .. } => self.disk.full = false,
+            Mishap::DiskSlow { .. } => self.disk.latency = None,
+            Mishap::CheckFails { check, .. }
+            | Mishap::CheckHangs { check, .. }
+            | Mishap::CheckFlaps { check, .. } => self.checks.states[check] = CheckState::Well,
+            Mishap::WatchdogFails { .. } => self.machine.watchdog_fails = false,
+            Mishap::Stop { .. } => {
+                self.machine.stopped = false;
+                let life = self.life;
+                self.put_after(Duration::ZERO, Due::Start { life });
+            }
+            _ => {}
+        }
+    }
+
+    /// Every fault ends, and every standing order is taken back.
+    pub(super) fn heal(&mut self) {
+        self.film.line(self.now, "heal", || "everything is repaired".to_owned());
+        let plan = self.scenario.plan.clone();
+        for (_, mishap) in plan {
+            self.end_mishap(mishap);
+        }
+        self.machine.paused_until = None;
+        if let Some(agent) = &mut self.agent {
+            agent.thread.snag = None;
+            agent.dies_after = None;
+            agent.paused_until = None;
+        }
+        if self.host_at(self.now) == Host::Able {
+            self.see(&Seen::Host(Host::Able));
+        }
+        self.unhang();
+        let reason = "over".to_owned();
+        let on = false;
+        self.take_back(Command::Maintenance {
+            on,
+            reason: reason.clone(),
+        });
+        self.take_back(Command::Disarm { on, reason });
+        for index in 0..self.scenario.policy.segments.len() {
+            let segment = self.scenario.policy.segments[index].name.clone();
+            let state = None;
+            self.take_back(Command::Bypass { segment, state });
+        }
+    }
+
+    /// To the agent if it is there; else to its ledger, as it would be once it is.
+    fn take_back(&mut self, command: Command) {
+        if self.agent.is_some() {
+            self.operator(&command, 1);
+        }
+    }
+
+    fn lay_snag(&mut self, transactions: u32, snag: Snag) {
+        if let Some(agent) = &mut self.agent {
+            agent.thread.snag = Some((transactions, snag));
+        }
+    }
+
+    fn hang(&mut self, span: Duration) {
+        let until = self.now + span;
+        let Some(agent) = &mut self.agent else { return };
+        agent.paused_until = agent.paused_until.max(Some(until));
+        self.see(&Seen::Host(Host::Unable));
+        self.foresee(until, Host::Able);
+    }
+}
+
+fn stopped(span: Duration, clock: HostClock) -> Duration {
+    match clock {
+        HostClock::Runs => Duration::ZERO,
+        HostClock::Stops => span,
+    }
+}
