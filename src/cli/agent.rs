@@ -48,7 +48,11 @@ pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
 }
 
 fn setup(site: &Site, global: &Global, options: &Options) -> Result<Setup, Failure> {
-    let mut setup = Setup::new(site, commissioned(site, options), hardware::wiring(site));
+    let mut setup = Setup::new(
+        site,
+        commissioned(site, options),
+        hardware::agent_wiring(site),
+    );
     if let Some(socket) = &global.socket {
         setup.socket.path.clone_from(socket);
     }

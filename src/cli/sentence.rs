@@ -11,6 +11,9 @@ pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
         0 if millis == 0 && !span.is_zero() => format!("{} µs", span.as_micros()),
+        0 if millis < 10 && span.subsec_micros() % 1_000 != 0 => {
+            format!("{:.1} ms", span.as_secs_f64() * 1_000.0)
+        }
         0 => format!("{millis} ms"),
         1..=59 if span.subsec_millis() == 0 => format!("{seconds} s"),
         1..=59 => format!("{:.1} s", span.as_secs_f64()),
@@ -180,6 +183,7 @@ mod tests {
         let table = [
             (Duration::ZERO, "0 ms"),
             (Duration::from_micros(40), "40 µs"),
+            (Duration::from_micros(1_310), "1.3 ms"),
             (Duration::from_millis(999), "999 ms"),
             (Duration::from_secs(1), "1 s"),
             (Duration::from_millis(1_250), "1.2 s"),

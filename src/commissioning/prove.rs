@@ -2,8 +2,8 @@
 //!
 //! For each segment: `Normal` (carrier of both its ports must come), each cut state the board can do (carrier of both
 //! must be lost; for `Disconnect` it must stay away), and at last the dead-man: kicks stop, and the relay must leave
-//! `Normal` by itself. During every move the ports of all other segments must keep still, which is what finds two
-//! segments that were swapped. However it ends, every segment is put into its fail state.
+//! `Normal` by itself. During every move no port of another segment may lose carrier, which finds relays that are mixed up or tied
+//! together. However it ends, every segment is put into its fail state.
 
 use core::time::Duration;
 
@@ -251,9 +251,10 @@ impl Procedure<'_> {
     ) -> Result<(), Stopped> {
         let now = self.other_links(index)?;
         for ((other, was), (_, is)) in before.iter().zip(&now) {
-            if was != is {
+            // Only a loss says that a relay moved: links of an earlier step may still be coming up.
+            if was.iter().zip(is).any(|(was, is)| was.losses != is.losses) {
                 let what = format!(
-                    "when it moved, carrier of segment {} changed: the two are swapped, in the profile or in the cabling",
+                    "when it moved, segment {} lost carrier: its relay moves too, or the two are mixed up",
                     self.name(*other)
                 );
                 return Err(self.disproved(index, what));

@@ -222,16 +222,16 @@ fn control_loop(stats: &LoopStats) -> String {
         "worst {} late in {} deadlines; {}; {}",
         span(late),
         stats.deadlines,
-        grant("real time", &stats.realtime),
-        grant("memory lock", &stats.memory)
+        grant("real time", "granted", &stats.realtime),
+        grant("memory", "locked", &stats.memory)
     )
 }
 
-fn grant(what: &str, grant: &Grant) -> String {
+fn grant(what: &str, granted: &str, grant: &Grant) -> String {
     match grant {
-        Grant::Granted => what.to_owned(),
-        Grant::Refused(reason) => format!("NO {what}: {reason}"),
-        Grant::NotAsked => format!("no {what}"),
+        Grant::Granted => format!("{what} {granted}"),
+        Grant::Refused(reason) => format!("{what} NOT {granted}: {reason}"),
+        Grant::NotAsked => format!("{what} not asked for"),
     }
 }
 
