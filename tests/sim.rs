@@ -1,30 +1,27 @@
 //! Seeded worlds on every board: a bounded number of them here, as many as wanted by `FENCEPOST_SIM_SEEDS`.
 
-use fencepost::sim::{Mode, Subject, run};
+use fencepost::sim::sweep::sweep;
+use fencepost::sim::{Mode, Subject};
 
-fn seeds() -> u64 {
-    std::env::var("FENCEPOST_SIM_SEEDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(2_000)
+const SEEDS: u64 = 2_000;
+
+/// A number from the environment. What cannot be read as one fails the test instead of running a default.
+fn number(name: &str, or: u64) -> u64 {
+    std::env::var(name).map_or(or, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}"))
+    })
 }
 
 #[test]
 fn every_world_holds() {
-    let first: u64 = std::env::var("FIRST").ok().and_then(|t| t.parse().ok()).unwrap_or(0);
-    let t = std::time::Instant::now();
-    let mut tally = fencepost::sim::run::Tally::default();
-    let mut bad = std::collections::BTreeMap::<String, Vec<String>>::new();
-    for seed in first..first + seeds() {
-        for mode in [Mode::Storm, Mode::Heal] {
-            match run(seed, &Subject::load("ideal").unwrap(), mode) {
-                Ok(s) => { tally.turns += s.tally.turns; tally.closes += s.tally.closes; tally.cuts += s.tally.cuts; tally.expiries += s.tally.expiries; tally.agents += s.tally.agents; tally.resets += s.tally.resets; tally.mishaps += s.tally.mishaps; }
-                Err(f) => bad.entry(f.broken.invariant.to_owned()).or_default().push(f.to_string()),
-            }
-        }
-    }
-    println!("{:?} {tally:?}", t.elapsed());
-    for (k, v) in &bad { println!("{k} {} of {}", v.len(), seeds()*2); }
-    for (_, v) in &bad { println!("-----\n{}", v[0]); }
-    assert!(bad.is_empty());
+    let subjects = Subject::all();
+    let modes = [Mode::Storm, Mode::Heal];
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let seeds = number("FENCEPOST_SIM_SEEDS", SEEDS);
+    let first = number("FENCEPOST_SIM_FIRST", 0);
+    let report = sweep(first, seeds, &subjects, &modes, threads);
+    println!("{report}");
+    assert_eq!(report.worlds, seeds);
+    assert!(report.broken.is_empty(), "{} invariants broke", report.broken.len());
 }

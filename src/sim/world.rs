@@ -171,6 +171,19 @@ pub struct Tally {
     pub resets: u64,
 }
 
+impl core::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.turns += other.turns;
+        self.jobs += other.jobs;
+        self.mishaps += other.mishaps;
+        self.closes += other.closes;
+        self.cuts += other.cuts;
+        self.expiries += other.expiries;
+        self.agents += other.agents;
+        self.resets += other.resets;
+    }
+}
+
 impl World {
     pub(super) fn new(
         scenario: Scenario,

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::{Ground, Moment, Seen, Verdict, broken};
 use crate::board::RelayState;
 use crate::node::policy::Arming;
-use crate::node::status::Status;
+use crate::node::status::{SegmentStatus, Status};
 use crate::node::{Action, Cause, Event, Fact, Policy};
 
 /// A turn is late by this much without it being called late.
@@ -48,7 +48,7 @@ impl Telling {
             Seen::Turned(turn) => {
                 self.invariant_moves_are_recorded()?;
                 if let Some(status) = turn.status {
-                    invariant_lost_controller_is_unknown(status)?;
+                    invariant_lost_controller_is_unknown(ground, status)?;
                     invariant_bounded(status)?;
                     return self.invariant_status_never_infers(ground, at, status);
                 }
@@ -141,16 +141,21 @@ fn invariant_causes_fit(segment: &str, to: RelayState, cause: &Cause) -> Verdict
     )
 }
 
-/// While the controller is lost, no state is shown as known.
-fn invariant_lost_controller_is_unknown(status: &Status) -> Verdict {
-    let known = |state: RelayState| state != RelayState::Unknown;
-    match &status.controller_fault {
-        Some(fault) if status.segments.iter().any(|segment| known(segment.state)) => broken(
-            "invariant_lost_controller_is_unknown",
-            format!("a state is shown although the controller is lost: {fault}"),
-        ),
-        _ => Ok(()),
+/// While the controller is lost, no state is shown that was not told since.
+fn invariant_lost_controller_is_unknown(ground: &Ground, status: &Status) -> Verdict {
+    let Some(fault) = &status.controller_fault else {
+        return Ok(());
+    };
+    let told = |(index, segment): (usize, &SegmentStatus)| {
+        segment.state == RelayState::Unknown || segment.state == ground.segments[index].told
+    };
+    if status.segments.iter().enumerate().all(told) {
+        return Ok(());
     }
+    broken(
+        "invariant_lost_controller_is_unknown",
+        format!("an old state is shown although the controller is lost: {fault}"),
+    )
 }
 
 /// Nothing that is kept grows without end.

@@ -1,0 +1,128 @@
+//! `hil sim`: seeds from a command line. The line that a failure prints is one of these.
+
+use std::str::FromStr as _;
+
+use super::run::{Mode, Subject, run};
+use super::sweep::sweep;
+
+/// How it is called.
+pub const USAGE: &str = "\
+sim [--board BOARD] [--mode storm|heal] [--seed SEED | --first SEED --seeds COUNT] [--threads COUNT]
+  --board    a board of the catalogue, or `ideal`; without it, all of them in turn
+  --mode     storm: any faults, safety only; heal: some faults, then all must serve again; without it, both
+  --seed     this one world, with its film if it breaks
+  --seeds    how many worlds (1000), counted from --first (0)
+  --threads  on how many threads (all cores)";
+
+#[derive(Debug, Default)]
+struct Wish {
+    board: Option<String>,
+    mode: Option<Mode>,
+    seed: Option<u64>,
+    first: u64,
+    seeds: Option<u64>,
+    threads: Option<usize>,
+}
+
+/// Does what the arguments say and returns what is to be printed; an error if a world broke or the arguments
+/// make no sense.
+///
+/// # Errors
+/// The broken worlds with their films and the lines that run them again, or what is wrong with the arguments.
+pub fn cli(arguments: impl IntoIterator<Item = String>) -> Result<String, String> {
+    let wish = parse(arguments)?;
+    let subjects = match &wish.board {
+        Some(id) => vec![Subject::load(id).map_err(|error| error.to_string())?],
+        None => Subject::all(),
+    };
+    let modes = wish
+        .mode
+        .map_or_else(|| vec![Mode::Storm, Mode::Heal], |mode| vec![mode]);
+    if let Some(seed) = wish.seed {
+        return one(seed, &subjects, &modes);
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = wish.threads.unwrap_or(cores);
+    let report = sweep(
+        wish.first,
+        wish.seeds.unwrap_or(1_000),
+        &subjects,
+        &modes,
+        threads,
+    );
+    if report.broken.is_empty() {
+        Ok(report.to_string())
+    } else {
+        Err(report.to_string())
+    }
+}
+
+fn one(seed: u64, subjects: &[Subject], modes: &[Mode]) -> Result<String, String> {
+    let mut told = Vec::new();
+    for subject in subjects {
+        for mode in modes {
+            let summary = run(seed, subject, *mode).map_err(|failure| failure.to_string())?;
+            told.push(format!(
+                "{} {mode} {seed}: held for {} s, {:?}",
+                subject.id(),
+                summary.lived.as_secs(),
+                summary.tally
+            ));
+        }
+    }
+    Ok(told.join("\n"))
+}
+
+fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Wish, String> {
+    let mut wish = Wish::default();
+    let mut arguments = arguments.into_iter();
+    while let Some(name) = arguments.next() {
+        let mut value = || {
+            arguments
+                .next()
+                .ok_or_else(|| format!("{name} needs a value\n{USAGE}"))
+        };
+        match name.as_str() {
+            "--board" => wish.board = Some(value()?),
+            "--mode" => wish.mode = Some(Mode::from_str(&value()?)?),
+            "--seed" => wish.seed = Some(number(&name, &value()?)?),
+            "--first" => wish.first = number(&name, &value()?)?,
+            "--seeds" => wish.seeds = Some(number(&name, &value()?)?),
+            "--threads" => wish.threads = Some(number(&name, &value()?)?),
+            other => return Err(format!("no option {other:?}\n{USAGE}")),
+        }
+    }
+    Ok(wish)
+}
+
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, String> {
+    value
+        .parse()
+        .map_err(|_| format!("{name} needs a number, not {value:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(line: &str) -> Result<String, String> {
+        cli(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert!(ask("--bord x").is_err_and(|text| text.contains("--bord")));
+        assert!(ask("--board nosuch").is_err_and(|text| text.contains("nosuch")));
+        assert!(ask("--mode calm").is_err_and(|text| text.contains("storm")));
+        assert!(ask("--seed x").is_err_and(|text| text.contains("--seed")));
+        assert!(ask("--seed").is_err_and(|text| text.contains("value")));
+    }
+
+    #[test]
+    fn one_line_is_one_world() {
+        let line = "--board ideal --mode heal --seed 3";
+        let told = ask(line).unwrap();
+        assert!(told.starts_with("ideal heal 3: held for "), "{told}");
+        assert_eq!(told, ask(line).unwrap());
+    }
+}
