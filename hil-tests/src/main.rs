@@ -1,6 +1,7 @@
 //! The rig's command line.
 
 mod boot;
+mod run;
 mod selftest;
 
 use clap::{Parser, Subcommand};
@@ -22,6 +23,10 @@ enum Command {
         #[arg(long)]
         shell: bool,
     },
+    /// List scenarios, and where each is skipped.
+    List(run::List),
+    /// Run scenarios on virtual appliances.
+    Run(run::Run),
     /// Prove the faults of the rig itself on one appliance.
     Selftest,
     /// Build the guest's image, or find it in the cache.
@@ -39,6 +44,8 @@ fn main() -> anyhow::Result<()> {
         .init();
     match Cli::parse().command {
         Command::Boot { shell } => boot::run(shell),
+        Command::List(options) => run::list(&options),
+        Command::Run(options) => run::run(options),
         Command::Selftest => selftest::run(),
         Command::Guest => {
             let image = fencepost_hil::guest::Image::prepare(&mut |what| println!("hil: {what}"))?;
