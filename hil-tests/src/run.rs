@@ -76,6 +76,9 @@ pub(crate) fn run(options: Run) -> Result<()> {
         setting: Setting { relink: Duration::from_millis(options.relink_ms), keep: options.keep },
     };
     let totals = runner::run(&plan)?;
+    if let Some(folder) = &plan.report {
+        println!("{}", fencepost_hil::report::write(folder)?.page.display());
+    }
     println!("{totals}");
     if totals.failed > 0 {
         std::process::exit(1);
