@@ -2,9 +2,10 @@
 
 mod bench;
 
-use bench::{Bench, ms};
+use bench::{Bench, ms, policy};
+use fencepost::board::controller::Fault;
 use fencepost::board::{CutState, RelayState};
-use fencepost::node::policy::CarrierRole;
+use fencepost::node::policy::{CarrierRole, Commissioning, SegmentPolicy};
 use fencepost::node::{Action, Cause, Command, Event, Fact, Stop, Verdict};
 
 #[test]
@@ -374,4 +375,49 @@ fn a_dead_man_that_was_armed_and_never_kicked_is_not_trusted_past_its_period() {
     };
     bench.run_for(2_000);
     assert!(!bench.status().dead_man.verified);
+}
+
+#[test]
+fn segments_that_are_ready_together_close_one_after_the_other() {
+    // A controller has one ticket out at a time: a newer one voids the one before.
+    let mut policy = policy(1_000, Commissioning::Done);
+    policy.segments.push(SegmentPolicy {
+        name: "lan".into(),
+        ..policy.segments[0].clone()
+    });
+    policy.checks.clear();
+    let mut bench = Bench::with(policy);
+    bench.hold = |action| matches!(action, Action::TakeTicket { .. } | Action::Close { .. });
+    bench.run(ms(5_000));
+    let asked = |action: &&Action| matches!(action, Action::TakeTicket { .. });
+    assert_eq!(bench.took.iter().filter(asked).count(), 1);
+
+    bench.release();
+    bench.run_for(1_000);
+    let closing = "not while the first is closing";
+    assert_eq!(bench.took.iter().filter(asked).count(), 1, "{closing}");
+    let refused = Fault::Refused {
+        what: "close".into(),
+        reason: "drill".into(),
+    };
+    bench.give(Event::SegmentClosed {
+        segment: 0,
+        outcome: Err(refused),
+    });
+    let asked = bench.took.iter().filter(asked).last();
+    assert_eq!(asked, Some(&Action::TakeTicket { segment: 1 }));
+}
+
+#[test]
+fn a_reading_too_old_to_kick_on_is_too_old_to_show() {
+    let mut bench = Bench::serving();
+    bench.hold = |action| matches!(action, Action::Read);
+    bench.run_for(1_500);
+    assert_eq!(bench.status().segments[0].state, RelayState::Normal);
+    // Three readings and one dead-man period of silence: 1,750 ms.
+    bench.run_for(750);
+    assert_eq!(bench.status().segments[0].state, RelayState::Unknown);
+    bench.hold = |_| false;
+    bench.release();
+    assert_eq!(bench.status().segments[0].state, RelayState::Normal);
 }

@@ -23,5 +23,9 @@ fn every_world_holds() {
     let report = sweep(first, seeds, &subjects, &modes, threads);
     println!("{report}");
     assert_eq!(report.worlds, seeds);
-    assert!(report.broken.is_empty(), "{} invariants broke", report.broken.len());
+    assert!(
+        report.broken.is_empty(),
+        "{} invariants broke",
+        report.broken.len()
+    );
 }

@@ -50,7 +50,7 @@ pub struct Config {
     pub directory: PathBuf,
     /// Guest memory, mebibytes.
     pub memory_mib: u32,
-    /// Virtual processors.
+    /// Virtual processors. One boots with a third less of the host's processor time than two, and a pair fits two cores.
     pub processors: u8,
     /// A third port for heartbeats beside the data ports.
     pub ha_port: bool,
@@ -67,7 +67,7 @@ impl Config {
             number,
             directory: directory.into(),
             memory_mib: 384,
-            processors: 2,
+            processors: 1,
             ha_port: false,
             i2c_shape: Shape::Plain,
             command_line: String::new(),

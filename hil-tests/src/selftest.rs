@@ -3,6 +3,7 @@
 //! One appliance on the bench board, through pause, reset, panic, watchdog and power cut. Each step states what must be so afterwards;
 //! the first that is not ends the run with an error.
 
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,9 @@ use fencepost_hil::channel::{Guest, Hello};
 use fencepost_hil::error::RigError;
 use fencepost_hil::guest::{Image, disk};
 use fencepost_hil::qemu::{Config, Node};
+use fencepost_hil::wire::SharedPort;
+use fencepost_hil::wire::traffic::Traffic;
+use fencepost_hil::wire::veth::Veth;
 
 /// Generous: the machine may share its processors with a compiler.
 const LONG: Duration = Duration::from_secs(120);
@@ -28,6 +32,7 @@ struct Bed {
 
 /// Runs every step.
 pub(crate) fn run() -> Result<()> {
+    native_data_path().context("step: frames cross a namespace's bridge")?;
     let image = Image::prepare(&mut |what| println!("hil: {what}"))?;
     let folder = tempfile::Builder::new()
         .prefix("hil-")
@@ -77,6 +82,76 @@ pub(crate) fn run() -> Result<()> {
     )?;
     println!("hil: all steps passed");
     Ok(())
+}
+
+/// The native tier's data path: a namespace with two ports and a bridge, and carrier that follows us.
+fn native_data_path() -> Result<()> {
+    let name = format!("hil{}", std::process::id());
+    let namespace = Namespace::add(&name)?;
+    let left = Veth::create(&format!("{name}a"), &name, "eth0")?;
+    let right = Veth::create(&format!("{name}b"), &name, "eth1")?;
+    let bridge = "ip link add br0 type bridge && ip link set eth0 master br0 && ip link set eth1 master br0 && ip link set br0 up";
+    namespace.shell(bridge)?;
+    let clock = Clock::start();
+    let (a, b): (SharedPort, SharedPort) = (left.clone(), right.clone());
+    let traffic = Traffic::start(clock, &a, &b);
+    ensure!(
+        traffic.wait_flowing(clock.now(), LONG),
+        "no frame crossed the namespace's bridge"
+    );
+
+    left.set_link(false)?;
+    ensure!(
+        namespace.shell("cat /sys/class/net/eth0/carrier")?.trim() == "0",
+        "eth0 kept its carrier"
+    );
+    let dark = clock.now();
+    std::thread::sleep(Duration::from_millis(200));
+    let seen = traffic.report(dark, clock.now());
+    ensure!(
+        seen.a_to_b.sent > 0 && seen.a_to_b.came == 0,
+        "frames crossed a cable without carrier: {seen:?}"
+    );
+    left.set_link(true)?;
+    ensure!(
+        traffic.wait_flowing(clock.now(), LONG),
+        "no frame crossed after carrier came back"
+    );
+    println!("hil: ok  frames cross a namespace's bridge, and carrier follows");
+    Ok(())
+}
+
+/// A named network namespace; goes with us.
+struct Namespace(String);
+
+impl Namespace {
+    fn add(name: &str) -> Result<Self> {
+        let done = Command::new("ip")
+            .args(["netns", "add", name])
+            .status()
+            .context("cannot run ip")?;
+        ensure!(done.success(), "cannot make namespace {name}: are we root?");
+        Ok(Self(name.to_owned()))
+    }
+
+    fn shell(&self, script: &str) -> Result<String> {
+        let done = Command::new("ip")
+            .args(["netns", "exec", &self.0, "sh", "-c", script])
+            .output()?;
+        ensure!(
+            done.status.success(),
+            "`{script}` in namespace {}: {}",
+            self.0,
+            String::from_utf8_lossy(&done.stderr)
+        );
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
+    }
 }
 
 impl Bed {

@@ -84,16 +84,26 @@ enum ArmedHere {
     No,
 }
 
-/// One look at a chip.
+/// One look at a chip's second input port.
 #[derive(Debug, Clone, Copy)]
 struct Status(u8);
 
+/// Who decides what non-normal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bpe {
+    /// The expander drives the pin.
+    Driven,
+    /// It floats: the CPLD's own idea, which no source states, holds.
+    Floating,
+}
+
 impl Status {
-    fn state(self) -> RelayState {
-        match (self.0 & NON_NORMAL != 0, self.0 & BPE != 0) {
-            (false, _) => RelayState::Normal,
-            (true, true) => RelayState::Bypass,
-            (true, false) => RelayState::Disconnect,
+    fn state(self, bpe: Bpe) -> RelayState {
+        match (self.0 & NON_NORMAL != 0, bpe, self.0 & BPE != 0) {
+            (false, _, _) => RelayState::Normal,
+            (true, Bpe::Floating, _) => RelayState::Unknown,
+            (true, Bpe::Driven, true) => RelayState::Bypass,
+            (true, Bpe::Driven, false) => RelayState::Disconnect,
         }
     }
 
@@ -147,6 +157,17 @@ impl CaswellGen2 {
         let address = chip.address;
         self.io
             .attempt(|bus| Ok(Status(Pca9555::new(bus, address).read(Register::Input1)?)))
+    }
+
+    fn state(&mut self, chip: CaswellChip) -> Result<RelayState, Fault> {
+        self.io.attempt(|bus| {
+            let mut expander = Pca9555::new(bus, chip.address);
+            let bpe = match expander.read(Register::Direction1)? & BPE {
+                0 => Bpe::Driven,
+                _ => Bpe::Floating,
+            };
+            Ok(Status(expander.read(Register::Input1)?).state(bpe))
+        })
     }
 
     /// Make the chip's pins outputs at idle levels, if nobody has.
@@ -276,7 +297,7 @@ impl Vendor for CaswellGen2 {
 
     fn look(&mut self, segment: usize) -> Result<SegmentReading, Fault> {
         let chip = self.chip(segment)?;
-        let state = self.status(chip)?.state();
+        let state = self.state(chip)?;
         Ok(SegmentReading {
             state,
             evidence: Evidence::Register,
@@ -362,7 +383,7 @@ impl Controller for CaswellGen2 {
                 self.store(mask(chip.bpe_bit), stored)?;
                 self.expiry[index] = Some(meaning);
                 // In a cut segment the level moves the relay; there it waits for the next close.
-                if self.status(chip)?.state() == RelayState::Normal {
+                if self.state(chip)? == RelayState::Normal {
                     self.set_meaning(chip, meaning)?;
                 }
             }

@@ -10,7 +10,9 @@ use core::time::Duration;
 use super::ports::Link;
 use super::record::{SegmentProof, StepProof};
 use super::wiring::port_name;
-use crate::board::controller::{Controller, CutState, DeadManReading, Fault, Moved, RelayState};
+use crate::board::controller::{
+    Controller, CutState, DeadManReading, Evidence, Fault, Moved, RelayState,
+};
 use crate::board::profile::PortRef;
 use crate::config::{PeriodKnown, Site};
 use crate::node::Instant;
@@ -277,13 +279,14 @@ impl Procedure<'_> {
                 .read()
                 .map_err(|fault| unfinished("waiting for the dead-man", &fault))?;
             let took = self.bench.now().since(begin);
-            let state = reading.segments.get(index).map(|segment| segment.state);
-            match state {
-                Some(RelayState::Bypass | RelayState::Disconnect) => {
-                    return self.judge_expiry(index, state, took);
+            let seen = reading.segments.get(index);
+            // A coil's drive says Normal while the timer behind it has let the relay fall: then the ports tell.
+            let truthful = seen.is_some_and(|it| it.evidence <= Evidence::Register);
+            match seen.map(|segment| segment.state) {
+                Some(state @ (RelayState::Bypass | RelayState::Disconnect)) => {
+                    return self.judge_expiry(index, Some(state), took);
                 }
-                // Nothing can be read: the ports tell.
-                Some(RelayState::Unknown) | None if self.lost_carrier(index, &before)? => {
+                _ if !truthful && self.lost_carrier(index, &before)? => {
                     return self.judge_expiry(index, None, took);
                 }
                 _ => {}

@@ -46,6 +46,8 @@ enum Wrong {
     FiresIntoTheWrongState,
     /// Both relays are tied together; joined ports in Bypass let it be seen.
     MovesAlong,
+    /// Not wrong: what can be read is the coil's drive, which knows nothing of the timer behind it.
+    OnlyDriveReadable,
     /// Not wrong: the host's two ports are joined with each other in Bypass.
     PortsJoinedInBypass,
 }
@@ -78,8 +80,20 @@ impl World {
                     (Wrong::FiresIntoTheWrongState, CutState::Disconnect) => RelayState::Bypass,
                     _ => set.into(),
                 };
+                let claimed = self.claimed[relay];
                 self.go(relay, to);
+                if self.wrong == Wrong::OnlyDriveReadable {
+                    self.claimed[relay] = claimed;
+                }
             }
+        }
+    }
+
+    fn evidence(&self) -> Evidence {
+        if self.wrong == Wrong::OnlyDriveReadable {
+            Evidence::Drive
+        } else {
+            Evidence::Contacts
         }
     }
 
@@ -161,7 +175,7 @@ impl View {
         }
         let after = SegmentReading {
             state: read,
-            evidence: Evidence::Contacts,
+            evidence: world.evidence(),
         };
         Ok(Moved {
             before,
@@ -180,7 +194,7 @@ impl Controller for View {
         let world = self.world();
         let segments = world.claimed.map(|state| SegmentReading {
             state,
-            evidence: Evidence::Contacts,
+            evidence: world.evidence(),
         });
         Ok(Reading {
             segments: segments.to_vec(),
@@ -295,6 +309,17 @@ fn a_board_wired_as_described_is_proven_and_left_safe() {
 #[test]
 fn ports_joined_in_bypass_are_no_fault() {
     run(&as_wired(), &View::new(Wrong::PortsJoinedInBypass)).unwrap();
+}
+
+#[test]
+fn a_dead_man_behind_the_coil_drive_is_seen_at_the_ports() {
+    let view = View::new(Wrong::OnlyDriveReadable);
+    let proofs = run(&as_wired(), &view).unwrap();
+    assert!(proofs[0].dead_man_ms.is_some());
+    assert_eq!(
+        view.world().relays,
+        [RelayState::Bypass, RelayState::Disconnect]
+    );
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Node {
         if !self.armed_mode() {
             return Some("disarmed".to_owned());
         }
-        let fresh_for = self.policy.read_every * 3 + self.policy.dead_man.period;
+        let fresh_for = self.fresh_for();
         let fresh = self
             .link
             .read_at

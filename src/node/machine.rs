@@ -155,6 +155,7 @@ impl Node {
         if self.dead_man.lapse(now) {
             self.lapsed(now);
         }
+        self.outdate(now);
         self.health.expire(now, &mut self.out);
         for segment in &mut self.segments {
             segment.forget_old_closes(now);
@@ -173,6 +174,23 @@ impl Node {
                 segment.prove_again(now);
             }
         }
+    }
+
+    /// A reading too old to kick on is too old to show as the present.
+    fn outdate(&mut self, now: Instant) {
+        let fresh_for = self.fresh_for();
+        let read_at = self.link.read_at;
+        if read_at.is_some_and(|at| now.since(at) > fresh_for) {
+            self.link.doubt(now);
+            for segment in &mut self.segments {
+                segment.unread();
+            }
+        }
+    }
+
+    /// How long a reading of the hardware counts.
+    pub(super) fn fresh_for(&self) -> Duration {
+        self.policy.read_every * 3 + self.policy.dead_man.period
     }
 
     fn route(&mut self, now: Instant, event: Event) {
@@ -470,17 +488,27 @@ impl Node {
                 let settings = || self.policy.segments.iter().map(|s| s.settings).collect();
                 self.link.step_configure(now, settings, &mut self.out);
             }
-            for segment in &mut self.segments {
-                if segment.wanted.0 == RelayState::Normal {
-                    segment.step(now, &mut self.out);
-                }
-            }
+            self.steer_close(now);
         }
         let trusted = self.kick_objection(now).is_none();
         self.dead_man.step_kick(now, trusted, &mut self.out);
         self.link.step_read(now, &mut self.out);
         self.steer_watchdog(now);
         self.steer_stop(now);
+    }
+
+    /// One segment at a time: a controller's newer ticket voids the one before, so two that are ready in the
+    /// same turn would refuse each other for ever.
+    fn steer_close(&mut self, now: Instant) {
+        for index in 0..self.segments.len() {
+            if self.segments.iter().any(Segment::closing) {
+                return;
+            }
+            let segment = &mut self.segments[index];
+            if segment.wanted.0 == RelayState::Normal {
+                segment.step(now, &mut self.out);
+            }
+        }
     }
 
     fn steer_watchdog(&mut self, now: Instant) {

@@ -134,6 +134,11 @@ impl Segment {
         self.job.is_none() && self.place() == self.wanted.0
     }
 
+    /// It has a ticket out, or is asking for one.
+    pub(super) fn closing(&self) -> bool {
+        matches!(self.job, Some(Job::Ticket | Job::Close))
+    }
+
     pub(super) fn busy(&self) -> bool {
         self.job.is_some()
     }
@@ -154,6 +159,10 @@ impl Segment {
             self.tries = 0;
             self.try_at = now;
             self.stuck_told = false;
+            // The check that failed may be one that cannot speak while the relay is cut.
+            if matches!(cause, Cause::CheckFailed(_) | Cause::CheckSilent(_)) {
+                self.prove_from = now;
+            }
         }
         self.wanted = (wanted, cause);
     }

@@ -66,7 +66,8 @@ impl Ideal {
         if !self.dead
             && let Some(at) = self.dead_man.fire(now)
         {
-            self.journal.note(at, BoardFact::DeadManExpired { timer: 1 });
+            self.journal
+                .note(at, BoardFact::DeadManExpired { timer: 1 });
             self.cut_all(at, MoveCause::Expiry);
         }
         for (segment, relay) in self.relays.iter_mut().enumerate() {
@@ -166,7 +167,8 @@ impl Ideal {
         self.dead_man = Countdown::Stopped;
         self.ticket = None;
         self.generation = self.generation.wrapping_add(1);
-        self.journal.note(now, BoardFact::DeadManDisarmed { timer: 1 });
+        self.journal
+            .note(now, BoardFact::DeadManDisarmed { timer: 1 });
         self.cut_all(now, cause);
     }
 
@@ -287,7 +289,9 @@ impl Controller for IdealController {
                 },
             };
             Ok(Reading {
-                segments: (0..ideal.relays.len()).map(|at| ideal.reading(at)).collect(),
+                segments: (0..ideal.relays.len())
+                    .map(|at| ideal.reading(at))
+                    .collect(),
                 dead_man,
                 latch: Latch::Absent,
                 generation: ideal.generation,
@@ -303,7 +307,9 @@ impl Controller for IdealController {
         self.transact("arm", |ideal, now| {
             ideal.period = period;
             ideal.dead_man.start(now, period);
-            ideal.journal.note(now, BoardFact::DeadManArmed { timer: 1, period });
+            ideal
+                .journal
+                .note(now, BoardFact::DeadManArmed { timer: 1, period });
             let proof = ArmProof::ReadBack;
             Ok(Armed {
                 effective: period,
@@ -330,7 +336,9 @@ impl Controller for IdealController {
             if let Countdown::Running { due } = ideal.dead_man {
                 let until = until.max(due).min(now + ideal.period);
                 ideal.dead_man = Countdown::Running { due: until };
-                ideal.journal.note(now, BoardFact::DeadManKicked { timer: 1 });
+                ideal
+                    .journal
+                    .note(now, BoardFact::DeadManKicked { timer: 1 });
             }
             Ok(())
         })
@@ -340,7 +348,9 @@ impl Controller for IdealController {
         self.transact("disarm", |ideal, now| {
             ideal.dead_man = Countdown::Stopped;
             ideal.ticket = None;
-            ideal.journal.note(now, BoardFact::DeadManDisarmed { timer: 1 });
+            ideal
+                .journal
+                .note(now, BoardFact::DeadManDisarmed { timer: 1 });
             Ok(())
         })
     }

@@ -54,8 +54,9 @@ impl Mutant {
     pub(super) fn policy(self, policy: &Policy) -> Policy {
         let mut policy = policy.clone();
         match self {
-            Self::NoDwell => (policy.segments.iter_mut())
-                .for_each(|segment| segment.dwell = Duration::ZERO),
+            Self::NoDwell => {
+                (policy.segments.iter_mut()).for_each(|segment| segment.dwell = Duration::ZERO)
+            }
             Self::NoCloseLimit => (policy.segments.iter_mut())
                 .for_each(|segment| segment.closes_per_hour_max = u32::MAX),
             Self::IgnoresCommissioning => {

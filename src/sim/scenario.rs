@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::dice::Dice;
 use super::faults::{Mishap, Troubles};
 use super::run::Mode;
+use crate::board::controller::SegmentSettings;
 use crate::board::profile::{Board, DeadManKind, Kept, Periods, ReadBack, SettingSpec};
 use crate::board::{CutState, RelayState};
 use crate::node::policy::{
@@ -12,7 +13,6 @@ use crate::node::policy::{
     SegmentPolicy, WatchdogPolicy,
 };
 use crate::node::{Instant, Policy};
-use crate::board::controller::SegmentSettings;
 
 /// Segments that are used of a board that has more: enough for one to disturb another.
 const SEGMENTS_MAX: usize = 3;
@@ -69,7 +69,10 @@ impl Scenario {
         let mut plan: Vec<_> = (0..count)
             .map(|_| {
                 let at = quiet_until + dice.between(0, span);
-                (Instant::from_millis(at) + dice.micros(0, 1_000), troubles.draw())
+                (
+                    Instant::from_millis(at) + dice.micros(0, 1_000),
+                    troubles.draw(),
+                )
             })
             .collect();
         plan.sort_by_key(|(at, _)| *at);
@@ -238,7 +241,9 @@ fn checks(dice: &mut Dice, segments: usize, habits: &Habits) -> Vec<CheckPolicy>
                     CheckSeverity::Notify
                 },
                 // The first speaks for all, so that every segment has one.
-                segments: (0..segments).filter(|_| first || dice.chance(500)).collect(),
+                segments: (0..segments)
+                    .filter(|_| first || dice.chance(500))
+                    .collect(),
                 rise: u32::try_from(dice.between(1, 3)).unwrap_or(1),
                 fall: u32::try_from(dice.between(1, 3)).unwrap_or(1),
                 carrier: CarrierRole::None,

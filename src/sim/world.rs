@@ -27,8 +27,8 @@ use super::journal::{BoardEvent, BoardFact};
 use super::mutant::Mutant;
 use super::plant::{Job, Plant, Shop};
 use super::scenario::Scenario;
-use crate::board::{Controller, RelayState};
 use crate::board::controller::Fault;
+use crate::board::{Controller, RelayState};
 use crate::node::{Event, Instant, Saved, Status};
 
 use agent::Agent;
@@ -53,7 +53,12 @@ enum Due {
     /// The watchdog's keeper opens or feeds the device.
     Watchdog { life: u64, open: bool },
     /// A save is over.
-    Saved { life: u64, sequence: u64, saved: Box<crate::node::PersistentState>, done: bool },
+    Saved {
+        life: u64,
+        sequence: u64,
+        saved: Box<crate::node::PersistentState>,
+        done: bool,
+    },
     /// The service manager starts an agent.
     Start { life: u64 },
     /// The service manager looks for a sign of life.
@@ -341,7 +346,9 @@ impl World {
         self.note_truth(log);
         let due = due.map(|due| due.max(self.now));
         if let Some(at) = due
-            && (self.board_due.is_none_or(|known| at < known || known <= self.now))
+            && (self
+                .board_due
+                .is_none_or(|known| at < known || known <= self.now))
         {
             self.board_due = due;
             self.put(at, Due::Board);
@@ -450,7 +457,10 @@ impl World {
     /// How late an ordinary step of the host is just now.
     fn lateness(&mut self) -> Duration {
         let ordinary = self.scenario.habits.lateness;
-        let most = self.machine.late_by.map_or(ordinary, |late| late.max(ordinary));
+        let most = self
+            .machine
+            .late_by
+            .map_or(ordinary, |late| late.max(ordinary));
         let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
         self.dice.micros(20, micros.max(21))
     }

@@ -75,7 +75,7 @@ impl Bench {
         bench
     }
 
-    fn with(policy: Policy) -> Self {
+    pub(crate) fn with(policy: Policy) -> Self {
         let node = Node::new(policy.clone(), Instant::ZERO);
         let mut bench = Self {
             now: Instant::ZERO,
@@ -398,7 +398,7 @@ impl Bench {
             None => DeadManReading::Disarmed,
         };
         Reading {
-            segments: vec![self.read()],
+            segments: vec![self.read(); self.policy.segments.len()],
             dead_man,
             latch: Latch::Absent,
             generation: 1,
@@ -406,7 +406,7 @@ impl Bench {
     }
 }
 
-fn policy(period_ms: u64, commissioning: Commissioning) -> Policy {
+pub(crate) fn policy(period_ms: u64, commissioning: Commissioning) -> Policy {
     let segment = SegmentPolicy {
         name: "wan".into(),
         fail: CutState::Bypass,

@@ -105,11 +105,13 @@ fn a_close_is_a_pulse_and_a_look_after_the_settle_time() {
     bench
         .script
         .read(A, INPUT1, IN_BYPASS)
+        .read(A, DIR1, 0xc0)
         .read(A, INPUT1, IN_BYPASS);
     bench
         .prepared(A)
         .pulse(A, OUT1, 0x3f, SET_NORMAL)
         .script
+        .read(A, DIR1, 0xc0)
         .read(A, INPUT1, IN_NORMAL);
     let before = bench.driver.now();
     let moved = bench.driver.close(0, ticket).unwrap();
@@ -121,7 +123,7 @@ fn a_close_is_a_pulse_and_a_look_after_the_settle_time() {
 #[test]
 fn disconnect_lowers_bpe_and_leaves_the_cells_alone() {
     let mut bench = one();
-    bench.script.read(A, INPUT1, IN_NORMAL);
+    bench.script.read(A, DIR1, 0xc0).read(A, INPUT1, IN_NORMAL);
     bench
         .prepared(A)
         .script
@@ -131,6 +133,7 @@ fn disconnect_lowers_bpe_and_leaves_the_cells_alone() {
     bench
         .pulse(A, OUT1, 0x2f, SET_NON_NORMAL)
         .script
+        .read(A, DIR1, 0xc0)
         .read(A, INPUT1, IN_OPEN);
     let moved = bench.driver.cut(0, CutState::Disconnect).unwrap();
     assert_eq!(moved.after.state, RelayState::Disconnect);
@@ -140,7 +143,7 @@ fn disconnect_lowers_bpe_and_leaves_the_cells_alone() {
 #[test]
 fn a_cut_that_is_there_writes_nothing() {
     let mut bench = one();
-    bench.script.read(A, INPUT1, IN_BYPASS);
+    bench.script.read(A, DIR1, 0xc0).read(A, INPUT1, IN_BYPASS);
     assert!(!bench.driver.cut(0, CutState::Bypass).unwrap().commanded);
     bench.script.assert_done();
 }
@@ -150,6 +153,7 @@ fn a_chip_fresh_from_power_gets_idle_levels_before_directions() {
     let mut bench = one();
     let script = &bench.script;
     script
+        .read(A, DIR1, 0xff)
         .read(A, INPUT1, IN_NORMAL)
         .read(A, DIR0, 0xff)
         .read(A, DIR1, 0xff)
@@ -171,6 +175,7 @@ fn a_chip_fresh_from_power_gets_idle_levels_before_directions() {
     bench
         .pulse(A, OUT1, 0x3f, SET_NON_NORMAL)
         .script
+        .read(A, DIR1, 0xc0)
         .read(A, INPUT1, IN_BYPASS);
     bench.driver.cut(0, CutState::Bypass).unwrap();
     bench.script.assert_done();
@@ -204,6 +209,7 @@ fn an_expiry_is_seen_voids_the_ticket_and_stops_kicks() {
     bench
         .script
         .read(A, INPUT1, IN_EXPIRED)
+        .read(A, DIR1, 0xc0)
         .read(A, INPUT1, IN_EXPIRED);
     assert_eq!(
         bench.driver.read().unwrap().dead_man,
@@ -219,6 +225,7 @@ fn whether_it_runs_is_never_claimed() {
     bench
         .script
         .read(A, INPUT1, IN_NORMAL)
+        .read(A, DIR1, 0xc0)
         .read(A, INPUT1, IN_NORMAL);
     assert_eq!(
         bench.driver.read().unwrap().dead_man,
@@ -308,6 +315,7 @@ fn cells_are_written_only_when_they_differ() {
         .prepared(A)
         .script
         .receive(SETTINGS, 0b101)
+        .read(A, DIR1, 0xc0)
         .read(A, INPUT1, IN_BYPASS);
     bench.script.receive(SETTINGS, 0b101);
     bench.driver.configure(&[wanted]).unwrap();
@@ -321,6 +329,7 @@ fn cells_are_written_only_when_they_differ() {
     bench
         .script
         .receive(SETTINGS, 0b111)
+        .read(A, DIR1, 0xc0)
         .read(A, INPUT1, IN_BYPASS)
         .receive(SETTINGS, 0b111);
     bench.driver.configure(&[wanted]).unwrap();
@@ -337,5 +346,24 @@ fn one_bit_cannot_serve_two_masters() {
     };
     let fault = bench.driver.configure(&[wanted]).unwrap_err();
     assert!(fault.to_string().contains("one bit (BPE)"), "{fault}");
+    bench.script.assert_done();
+}
+
+#[test]
+fn what_an_undriven_pin_means_is_not_guessed() {
+    let mut bench = one();
+    let script = &bench.script;
+    script.read(A, INPUT1, IN_BYPASS);
+    script.read(A, DIR1, 0xff).read(A, INPUT1, IN_BYPASS);
+    assert_eq!(
+        bench.driver.read().unwrap().segments[0].state,
+        RelayState::Unknown
+    );
+    bench.script.read(A, INPUT1, IN_NORMAL);
+    bench.script.read(A, DIR1, 0xff).read(A, INPUT1, IN_NORMAL);
+    assert_eq!(
+        bench.driver.read().unwrap().segments[0].state,
+        RelayState::Normal
+    );
     bench.script.assert_done();
 }

@@ -285,5 +285,5 @@ fn without_an_agent_the_client_says_so() {
         Err(ClientError::NoAgent { .. })
     ));
     // And a new agent takes its place.
-    listen(&path, Groups::default()).unwrap();
+    listen(&path).unwrap();
 }

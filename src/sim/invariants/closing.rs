@@ -102,12 +102,7 @@ impl Closing {
 
     /// A close is decided only when commissioned, not ordered otherwise, and either forced by an operator or
     /// all failover checks passed for the whole dwell.
-    fn invariant_close_is_justified(
-        &self,
-        orders: &Orders,
-        at: Moment,
-        segment: usize,
-    ) -> Verdict {
+    fn invariant_close_is_justified(&self, orders: &Orders, at: Moment, segment: usize) -> Verdict {
         let name = "invariant_close_is_justified";
         let policy = &self.policy.segments[segment];
         if self.policy.commissioning == Commissioning::Missing {
@@ -121,7 +116,10 @@ impl Closing {
             if forced.state == RelayState::Normal {
                 return Ok(());
             }
-            return broken(name, format!("segment {segment}: forced to {}", forced.state));
+            return broken(
+                name,
+                format!("segment {segment}: forced to {}", forced.state),
+            );
         }
         if in_force.maintenance.is_some() {
             return broken(name, format!("segment {segment}: maintenance"));
@@ -136,7 +134,10 @@ impl Closing {
                 continue;
             }
             let Some(since) = fold.passing_since else {
-                return broken(name, format!("segment {segment}: {} does not pass", check.name));
+                return broken(
+                    name,
+                    format!("segment {segment}: {} does not pass", check.name),
+                );
             };
             let passed = at.host.since(since);
             if passed < policy.dwell {

@@ -122,8 +122,14 @@ impl Feeding {
             return broken(name, "kicked while disarmed".to_owned());
         }
         let fresh_for = self.policy.read_every * 3 + self.policy.dead_man.period;
-        if self.read_at.is_none_or(|read| at.host.since(read) > fresh_for) {
-            return broken(name, "kicked without having read the controller lately".to_owned());
+        if self
+            .read_at
+            .is_none_or(|read| at.host.since(read) > fresh_for)
+        {
+            return broken(
+                name,
+                "kicked without having read the controller lately".to_owned(),
+            );
         }
         for (index, failed) in self.cuts_failed.iter().enumerate() {
             let wanted = self.wanted[index];

@@ -119,8 +119,8 @@ impl Ground {
                 };
                 segment.contacts = *to;
                 segment.since = at.world;
-                segment.excused = *to == RelayState::Normal
-                    && (segment.excused || *cause == MoveCause::External);
+                segment.excused =
+                    *to == RelayState::Normal && (segment.excused || *cause == MoveCause::External);
             }
             Seen::DeadMan(truth) => {
                 self.dead_man = *truth;

@@ -41,7 +41,10 @@ impl Pace {
         }
         broken(
             "invariant_no_spin",
-            format!("{} turns in a row without an action, and due again", self.idle),
+            format!(
+                "{} turns in a row without an action, and due again",
+                self.idle
+            ),
         )
     }
 }

@@ -84,9 +84,7 @@ impl Restart {
 
     fn died(&mut self, ground: &Ground, at: Instant) {
         // A death in the first moments of a successor is counted from the first death.
-        let flapping = self
-            .back_at
-            .is_some_and(|back| at.since(back) < WATCHED);
+        let flapping = self.back_at.is_some_and(|back| at.since(back) < WATCHED);
         if flapping {
             self.unrest_at = at;
         }

@@ -106,7 +106,10 @@ impl Telling {
             if told.told != RelayState::Normal {
                 return broken(
                     name,
-                    format!("segment {index} is shown in Normal, last told {}", told.told),
+                    format!(
+                        "segment {index} is shown in Normal, last told {}",
+                        told.told
+                    ),
                 );
             }
             let old = at.host.since(told.told_at);

@@ -148,8 +148,8 @@ impl Wire {
     /// The turn that finds that a serving segment must be cut orders the cut.
     fn invariant_cut_in_same_turn(&self, ground: &Ground, status: &Status) -> Verdict {
         for (index, segment) in status.segments.iter().enumerate() {
-            let turned_away = self.wanted[index] == RelayState::Normal
-                && segment.wanted != RelayState::Normal;
+            let turned_away =
+                self.wanted[index] == RelayState::Normal && segment.wanted != RelayState::Normal;
             let read = ground.segments[index].told == RelayState::Normal
                 && segment.state == RelayState::Normal;
             let required = self.policy.segments[index].read_back == ReadBackPolicy::Required;
@@ -185,7 +185,10 @@ fn invariant_failing_check_wants_cut(policy: &Policy, status: &Status) -> Verdic
             if segment.wanted == RelayState::Normal && !forced {
                 return broken(
                     "invariant_failing_check_wants_cut",
-                    format!("check {} fails and segment {index} is wanted in Normal", check.name),
+                    format!(
+                        "check {} fails and segment {index} is wanted in Normal",
+                        check.name
+                    ),
                 );
             }
         }

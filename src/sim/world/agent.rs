@@ -50,7 +50,8 @@ impl World {
         let host_now = self.host_now();
         let policy = self.mutant.policy(&self.scenario.policy);
         let saved = saved_or_nothing(&self.disk);
-        self.film.line(self.now, "agent", || format!("started, ledger {saved:?}"));
+        self.film
+            .line(self.now, "agent", || format!("started, ledger {saved:?}"));
         self.see(&Seen::Started(&saved));
         self.see(&Seen::Host(Host::Able));
         if matches!(saved, Saved::Unreadable(_)) {
@@ -190,7 +191,8 @@ impl World {
     }
 
     fn agent_ended(&mut self, ended: Ended) {
-        self.film.line(self.now, "agent", || format!("ended: {ended:?}"));
+        self.film
+            .line(self.now, "agent", || format!("ended: {ended:?}"));
         self.end_agent();
         let life = self.life;
         self.put_after(self.scenario.habits.restart, Due::Start { life });

@@ -79,7 +79,8 @@ impl World {
             self.put(due, Due::UnitWatchdog);
             return;
         }
-        self.film.line(self.now, "systemd", || "no sign of life: killed".to_owned());
+        self.film
+            .line(self.now, "systemd", || "no sign of life: killed".to_owned());
         self.kill_agent();
     }
 
@@ -123,7 +124,8 @@ impl World {
     pub(super) fn reset_due(&mut self) {
         if self.machine.resets_at.is_some_and(|at| at <= self.now) {
             self.tally.resets += 1;
-            self.film.line(self.now, "watchdog", || "resets the machine".to_owned());
+            self.film
+                .line(self.now, "watchdog", || "resets the machine".to_owned());
             self.reset();
         }
     }

@@ -113,7 +113,8 @@ impl World {
 
     /// Every fault ends, and every standing order is taken back.
     pub(super) fn heal(&mut self) {
-        self.film.line(self.now, "heal", || "everything is repaired".to_owned());
+        self.film
+            .line(self.now, "heal", || "everything is repaired".to_owned());
         let plan = self.scenario.plan.clone();
         for (_, mishap) in plan {
             self.end_mishap(mishap);

@@ -94,7 +94,10 @@ impl World {
     fn begin_job(&mut self) -> Instant {
         let gone_at = self.machine.reset_at();
         let begins = self.board_busy_until.max(self.now);
-        let snag = self.agent.as_mut().and_then(|agent| agent.thread.snag.take());
+        let snag = self
+            .agent
+            .as_mut()
+            .and_then(|agent| agent.thread.snag.take());
         let mut shop = lock(&self.shop);
         shop.plant.tick(begins);
         shop.job = Job {
@@ -153,9 +156,12 @@ impl World {
                 world: self.now,
                 host: begins - self.machine.behind,
             };
-            self.see_at(moment, &Seen::Kicked {
-                alive_until: *alive_until,
-            });
+            self.see_at(
+                moment,
+                &Seen::Kicked {
+                    alive_until: *alive_until,
+                },
+            );
         }
         if job.paused {
             self.paused_in_job(begins, &job);
@@ -163,7 +169,9 @@ impl World {
         if job.cut_off {
             // Nobody is left to hear the answer. A reset strikes at its own time.
             if job.gone_at.is_none_or(|gone| job.at < gone) {
-                self.film.line(self.now, "agent", || "killed in a controller job".to_owned());
+                self.film.line(self.now, "agent", || {
+                    "killed in a controller job".to_owned()
+                });
                 self.kill_agent();
             }
         } else if let Some(event) = event {
@@ -176,7 +184,9 @@ impl World {
 
     /// The machine stood still from the job's beginning to its end, as good as.
     fn paused_in_job(&mut self, begins: Instant, job: &Job) {
-        self.film.line(self.now, "machine", || format!("stood still in a controller job until {}", job.at));
+        self.film.line(self.now, "machine", || {
+            format!("stood still in a controller job until {}", job.at)
+        });
         self.foresee(begins, Host::Unable);
         self.foresee(job.at, Host::Able);
         self.pause_machine(job.at, job.behind.saturating_sub(self.machine.behind));
