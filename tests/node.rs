@@ -421,3 +421,32 @@ fn a_reading_too_old_to_kick_on_is_too_old_to_show() {
     bench.release();
     assert_eq!(bench.status().segments[0].state, RelayState::Normal);
 }
+
+#[test]
+fn a_relay_found_moved_makes_the_dead_man_be_armed_again() {
+    // The controller may have restarted; not every one can say so.
+    let mut bench = Bench::serving();
+    bench.relay = RelayState::Bypass;
+    bench.took.clear();
+    bench.run_for(600);
+    let arms = |action: &Action| matches!(action, Action::Arm { .. });
+    assert!(bench.took.iter().any(arms));
+}
+
+#[test]
+fn a_check_that_speaks_again_is_believed_only_once_it_has_risen() {
+    let mut policy = policy(60_000, Commissioning::Done);
+    (policy.checks[0].rise, policy.checks[0].fall) = (3, 3);
+    let mut bench = Bench::with(policy);
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(5_000), |bench| bench.relay == RelayState::Normal);
+    bench.stuck = true;
+    bench.keep_checking = false;
+    bench.run_for(3_000);
+    assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
+
+    bench.check(Verdict::Critical);
+    assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
+    bench.check(Verdict::Ok);
+    assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
+}

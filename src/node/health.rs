@@ -206,8 +206,8 @@ impl Check {
         } else if !good && self.in_row >= self.policy.fall.max(1) {
             self.become_failing(now, CheckHealth::Failing, out);
         } else if self.health == CheckHealth::Silent {
-            // It speaks again, but has not yet said enough to be believed.
-            self.health = CheckHealth::Pending;
+            // It speaks again, but has not yet said enough to be believed; till then it fails.
+            self.health = CheckHealth::Failing;
         }
     }
 

@@ -19,7 +19,7 @@ use super::orders::{Applied, Orders};
 use super::outbox::Outbox;
 use super::policy::{Arming, Commissioning, Policy, ReadBackPolicy};
 use super::record::{Fact, Level};
-use super::segment::Segment;
+use super::segment::{Found, Segment};
 use super::time::Instant;
 use super::timer::{Earliest, Timer};
 use super::watchdog::Watchdog;
@@ -321,16 +321,19 @@ impl Node {
                 return self.tell_ready();
             }
         };
-        if self.link.read(now, reading.generation, &mut self.out) {
-            self.dead_man.verify_again();
-        }
+        let mut restarted = self.link.read(now, reading.generation, &mut self.out);
         self.latch = reading.latch;
         let finding = self.dead_man.read(now, reading.dead_man, &mut self.out);
         for (segment, read) in self.segments.iter_mut().zip(&reading.segments) {
-            segment.read(now, *read, &mut self.out);
+            // Not every controller can say that it restarted; a relay that moved by itself may be all there is.
+            restarted |= segment.read(now, *read, &mut self.out) == Found::Moved;
             if finding == Finding::Expired && !segment.must_prove {
                 segment.prove_again(now);
             }
+        }
+        if restarted {
+            self.link.configure_again();
+            self.dead_man.verify_again();
         }
         self.tell_ready();
     }

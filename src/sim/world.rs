@@ -73,6 +73,8 @@ enum Due {
     Over { index: usize },
     /// Everything is repaired.
     Heal,
+    /// Operators take their standing orders back.
+    TakeBack,
     /// Something on the board happens by itself.
     Board,
 }
@@ -87,6 +89,7 @@ impl Due {
                 | Self::Mishap { .. }
                 | Self::Over { .. }
                 | Self::Heal
+                | Self::TakeBack
                 | Self::Board
         )
     }
@@ -294,6 +297,7 @@ impl World {
             Due::Mishap { index } => self.strike(index),
             Due::Over { index } => self.over(index),
             Due::Heal => self.heal(),
+            Due::TakeBack => self.take_back(),
             Due::Board => self.board_changed(),
         }
     }

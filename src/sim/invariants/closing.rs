@@ -69,7 +69,14 @@ impl Closing {
                     fold.reported(at.host, policy, *verdict, self.away_until);
                 }
             }
-            Seen::Decided(Action::Cut { segment, .. }) => self.cut[*segment] = true,
+            Seen::Told(Event::SegmentClosed {
+                segment,
+                outcome: Ok(_),
+            }) => self.touched[*segment] = true,
+            Seen::Decided(Action::Cut { segment, .. }) => {
+                self.cut[*segment] = true;
+                self.touched[*segment] = true;
+            }
             Seen::Decided(Action::Close { segment, .. }) => {
                 self.decided[*segment] = true;
                 self.invariant_close_is_justified(orders, at, *segment)?;
@@ -159,7 +166,6 @@ impl Closing {
     fn invariant_close_limit(&mut self, orders: &Orders, at: Moment, segment: usize) -> Verdict {
         let policy = &self.policy.segments[segment];
         let again = policy.read_back == ReadBackPolicy::Impossible && !self.touched[segment];
-        self.touched[segment] = true;
         if again {
             return Ok(());
         }
@@ -200,7 +206,8 @@ impl Closing {
             }
             MoveCause::Fence | MoveCause::External | MoveCause::Freed => true,
         };
-        if explained {
+        // A part whose registers falsify a segment has that falsehood written back with the next command.
+        if explained || ground.segments[segment].excused {
             return Ok(());
         }
         broken(

@@ -151,7 +151,7 @@ impl World {
         self.tally.turns += 1;
         let event = agent.inbox.pop_front();
         let by_deadline = event.is_none();
-        let mut news = agent.turns.is_multiple_of(LOOK_EVERY);
+        let mut news = agent.turns.is_multiple_of(LOOK_EVERY) || self.oracle.wants_status();
         if let Some(event) = &event {
             news |= !is_routine(event);
             self.film.event(self.now, event);
