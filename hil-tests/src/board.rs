@@ -9,8 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use embedded_hal::i2c::Operation;
 use fencepost::node::Instant;
-use fencepost::sim::port::{HostPort, LineDirection};
+use fencepost::sim::port::{HostPort, I2cFault, LineDirection};
+
+/// How long an adapter waits for a bus that hangs.
+const ADAPTER_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Time since the rig was powered. One clock for all boards of a scenario: wires between them need one time.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +61,16 @@ impl Board {
         // Read under the lock: the model must never see time go backwards between two users.
         let now = self.clock.now();
         operate(&mut *port, now)
+    }
+
+    /// One I2C transaction, with the time it takes: the board's timers run meanwhile.
+    pub fn i2c(&self, address: u8, operations: &mut [Operation<'_>]) -> Result<(), I2cFault> {
+        std::thread::sleep(self.with(|port, _| port.transaction_delay()));
+        let done = self.with(|port, now| port.i2c(now, address, operations));
+        if done == Err(I2cFault::Stuck) {
+            std::thread::sleep(ADAPTER_TIMEOUT);
+        }
+        done
     }
 
     /// How many GPIO lines it has.

@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod qemu;
 pub mod qmp;
 pub mod report;
+pub mod rig;
 pub mod runner;
 pub mod scenario;
 pub mod socket;

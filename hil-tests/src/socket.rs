@@ -205,9 +205,7 @@ impl Shared {
                 false => Operation::Write(bytes),
             })
             .collect();
-        let done = self
-            .board
-            .with(|port, now| port.i2c(now, address, &mut borrowed));
+        let done = self.board.i2c(address, &mut borrowed);
         match done {
             Ok(()) => {
                 let read = buffers.into_iter().filter(|(read, _)| *read);

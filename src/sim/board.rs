@@ -376,6 +376,10 @@ impl HostPort for VirtualBoard {
         line.level_of(active)
     }
 
+    fn transaction_delay(&self) -> Duration {
+        self.delay()
+    }
+
     fn tick(&mut self, now: Instant) {
         for chip in &mut self.chips {
             chip.tick(now);

@@ -3,6 +3,8 @@
 //! The rig serves it to a guest kernel over vhost-user, to a native agent over a Unix socket, and the
 //! simulator calls it directly, so that one model of each chip serves every layer of proof.
 
+use core::time::Duration;
+
 use embedded_hal::i2c::Operation;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,12 @@ pub trait HostPort: Send {
 
     /// Time has passed; timers on the board run without their host.
     fn tick(&mut self, now: Instant);
+
+    /// How long each transaction takes on top. Whoever serves the board waits it out without holding the board:
+    /// its timers go on meanwhile.
+    fn transaction_delay(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// What an I2C adapter reports when a transaction fails.

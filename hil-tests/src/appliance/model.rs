@@ -36,6 +36,8 @@ pub const MODELS: [Model; 7] = [
 
 /// Shortest dwell that still leaves links time to come back.
 pub const DWELL: Duration = Duration::from_millis(1_500);
+/// How long the site gives its links to come back: longer than the rig's wires take.
+pub const RELINK: Duration = Duration::from_secs(4);
 /// Of the machine's watchdog.
 pub const WATCHDOG_TIMEOUT: Duration = Duration::from_secs(12);
 /// From one start of the plugin check to the next.
@@ -89,9 +91,10 @@ impl Model {
         for (index, at) in self.segments.iter().enumerate() {
             let [a, b] = self.ports(index);
             text += &format!(
-                "\n[[segment]]\nname = \"{}\"\nat = \"{at}\"\nports = [\"{a}\", \"{b}\"]\ndwell_ms = {}\ncloses_per_hour_max = 1000\n",
+                "\n[[segment]]\nname = \"{}\"\nat = \"{at}\"\nports = [\"{a}\", \"{b}\"]\ndwell_ms = {}\nrelink_ms = {}\ncarrier_when_cut = \"absent\"\ncloses_per_hour_max = 1000\n",
                 self.site_name(index),
-                DWELL.as_millis()
+                DWELL.as_millis(),
+                RELINK.as_millis()
             );
         }
         if let (Some(period), Some(_)) = (self.period, self.effective_period(board)) {

@@ -103,9 +103,7 @@ impl I2c {
                 false => Operation::Write(&message.bytes),
             })
             .collect();
-        match self
-            .board
-            .with(|port, now| port.i2c(now, address, &mut operations))
+        match self.board.i2c(address, &mut operations)
         {
             Ok(()) => STATUS_OK,
             Err(fault) => {
