@@ -1,6 +1,7 @@
 //! The rig's command line.
 
 mod boot;
+mod demo;
 mod gauge;
 mod looks;
 mod run;
@@ -8,6 +9,7 @@ mod selftest;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -48,6 +50,15 @@ enum Command {
         /// Where to write it.
         #[arg(long)]
         svg: PathBuf,
+    },
+    /// Show the main job: an appliance boots, its agent is killed, the wire stays a wire.
+    Demo {
+        /// Where page and picture go.
+        #[arg(long, default_value = "report/demo")]
+        report: PathBuf,
+        /// How long links take to come back after a relay moved, milliseconds.
+        #[arg(long, default_value_t = 1_500, value_name = "MS")]
+        relink_ms: u64,
     },
     /// Measure how fast the product is on this machine, beside what it replaces.
     Bench {
@@ -100,6 +111,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Report { folder } => looks::page(&folder),
         Command::Picture { file, svg } => looks::picture(&file, &svg),
+        Command::Demo { report, relink_ms } => demo::run(&report, Duration::from_millis(relink_ms)),
         Command::Bench {
             program,
             quick,

@@ -99,7 +99,9 @@ fn run_share(share: Share, image: &Image, setting: &Setting, output: &Mutex<Outp
             Err(error) => Some(error.to_string()),
         };
         if let Some(reason) = skipped {
-            lock(output).tell(&clock.outcome(&scenario, &model, Verdict::Skipped, reason), None);
+            let outcome = clock.outcome(&scenario, &model, Verdict::Skipped, reason);
+            // The page shows skips too.
+            lock(output).tell(&outcome.clone(), Some(&Report { outcome, timeline: Timeline::default() }));
             continue;
         }
         let run = AssertUnwindSafe(|| run_one(&scenario, model, &mut appliance, image, setting, &clock));

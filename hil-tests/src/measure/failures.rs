@@ -34,6 +34,8 @@ pub struct Row {
     pub killed: Samples,
     /// Why the kill was not measured.
     pub killed_not: Option<String>,
+    /// From the application's failure to the contacts, with a check every 100 ms.
+    pub application: Samples,
     /// From the check's verdict to the coil.
     pub check_to_coil: Samples,
     /// From the check's verdict to the contacts at rest.
@@ -61,8 +63,8 @@ fn fill(row: &mut Row, model: &Model, program: &Path, plan: Plan) -> Result<()> 
         .status()
         .filter(|status| status.node.dead_man.arming != fencepost::node::policy::Arming::Absent)
         .map(|status| status.node.dead_man.period.as_secs_f64() * 1000.0);
-    for _ in 0..plan.check_failures {
-        check_fails(row, &subject)?;
+    for index in 0..plan.check_failures {
+        check_fails(row, &subject, index)?;
     }
     let profile = model.load().map_err(|error| crate::error::RigError::Input(error.to_string()))?;
     row.killed_not = Capability::FailsWithoutHost.missing(&profile);
@@ -75,11 +77,14 @@ fn fill(row: &mut Row, model: &Model, program: &Path, plan: Plan) -> Result<()> 
     Ok(())
 }
 
-fn check_fails(row: &mut Row, subject: &Subject) -> Result<()> {
+fn check_fails(row: &mut Row, subject: &Subject, index: usize) -> Result<()> {
+    std::thread::sleep(Duration::from_secs_f64(0.1 * phase(index)));
     subject.hardware.forget();
+    let failed = subject.hardware.now();
     subject.verdict("critical")?;
     let seen = subject.hardware.wait_cut();
     if let (Some(seen), Some(from)) = (seen, subject.stamp()) {
+        row.application.ms.push(ms(failed, seen.rested));
         row.check_to_coil.ms.push(ms(from, seen.commanded));
         row.check_to_contacts.ms.push(ms(from, seen.rested));
     } else {
@@ -90,9 +95,7 @@ fn check_fails(row: &mut Row, subject: &Subject) -> Result<()> {
 }
 
 fn kill(row: &mut Row, subject: &mut Subject, index: usize) -> Result<()> {
-    // Somewhere in the beat, another place each time: multiples of the golden ratio fill it evenly.
-    let phase = (index as f64 * 0.618_034).fract();
-    std::thread::sleep(Duration::from_secs_f64(0.3 + 0.25 * phase));
+    std::thread::sleep(Duration::from_secs_f64(0.3 + 0.25 * phase(index)));
     subject.hardware.forget();
     let from = subject.kill();
     match subject.hardware.wait_cut() {
@@ -100,6 +103,11 @@ fn kill(row: &mut Row, subject: &mut Subject, index: usize) -> Result<()> {
         None => row.broken = Some("the relay stayed when the agent was killed".to_owned()),
     }
     subject.start()
+}
+
+/// Somewhere in a beat, another place each time: multiples of the golden ratio fill it evenly.
+pub(super) fn phase(index: usize) -> f64 {
+    ((index + 1) as f64 * 0.618_034).fract()
 }
 
 fn back_to_normal(subject: &Subject) -> Result<()> {

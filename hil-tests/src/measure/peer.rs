@@ -12,6 +12,7 @@ use std::time::Duration;
 use fencepost::board::{RelayState, catalogue};
 use serde::{Deserialize, Serialize};
 
+use super::failures::phase;
 use super::numbers::Samples;
 use super::process::{self, Cost};
 use super::subject::Hardware;
@@ -130,8 +131,7 @@ fn fill(row: &mut Row, failures: usize) -> Result<()> {
     row.cost = process::cost(pid, before, span_s);
     for index in 0..failures {
         // Applications do not fail in step with the loop.
-        let phase = (index as f64 * 0.618_034).fract();
-        std::thread::sleep(Duration::from_secs_f64(phase * row.every_s as f64));
+        std::thread::sleep(Duration::from_secs_f64(phase(index) * row.every_s as f64));
         hardware.forget();
         let failed = hardware.now();
         verdict("critical")?;
@@ -146,8 +146,7 @@ fn fill(row: &mut Row, failures: usize) -> Result<()> {
         normal(&hardware)?;
     }
     for index in 0..failures.div_ceil(2) {
-        let phase = (index as f64 * 0.618_034).fract();
-        std::thread::sleep(Duration::from_secs_f64(0.2 + phase * row.every_s as f64));
+        std::thread::sleep(Duration::from_secs_f64(0.2 + phase(index) * row.every_s as f64));
         hardware.forget();
         let from = hardware.now();
         drop(running);

@@ -2,11 +2,15 @@
 //!
 //! No kernel device and no network is touched. What if the bench dies? The agent is killed with the thread that started it.
 
+use std::collections::BTreeSet;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use fencepost::board::profile::DeadManKind;
 use fencepost::board::{Board as Profile, RelayState};
 use fencepost::control::{AgentStatus, Answer, Request};
 use fencepost::control_client::Client;
@@ -23,6 +27,11 @@ use crate::vhost::i2c::Shape;
 const LONG: Duration = Duration::from_secs(40);
 /// How often something awaited is looked at.
 const POLL: Duration = Duration::from_millis(2);
+
+/// Above the agent's own threads.
+const BOARD_PRIORITY: &str = "60";
+/// What the agent is told of its service manager's patience, microseconds.
+const WATCHDOG_USEC: &str = "10000000";
 
 /// How the agent is set.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +70,7 @@ pub struct Subject {
     /// Its board.
     pub hardware: Hardware,
     child: Option<Child>,
+    _manager: Manager,
     program: PathBuf,
     folder: tempfile::TempDir,
 }
@@ -78,14 +88,8 @@ impl Hardware {
         let zero = monotonic().saturating_sub(clock.now().since(Instant::ZERO));
         let virtual_board = Arc::new(Mutex::new(VirtualBoard::for_board(profile, Options::default())));
         let board = Board::new(virtual_board.clone(), clock);
-        Ok(Self {
-            _server: socket::serve(socket, board.clone(), Shape::Plain)?,
-            _ticker: board.tick_every(Duration::from_millis(1)),
-            board: virtual_board,
-            clock,
-            zero,
-            segments,
-        })
+        let (server, ticker) = above_all(|| (socket::serve(socket, board.clone(), Shape::Plain), board.tick_every(Duration::from_millis(1))));
+        Ok(Self { _server: server?, _ticker: ticker, board: virtual_board, clock, zero, segments })
     }
 
     /// Now, on the board's clock.
@@ -145,6 +149,51 @@ impl Hardware {
     }
 }
 
+/// Puts the threads that `start` makes above everything else on this machine: a real board does not share its host's processors. Threads they
+/// make later are as they are. Without the right to, they stay ordinary, and a starved machine starves the board too.
+fn above_all<T>(start: impl FnOnce() -> T) -> T {
+    let threads = || -> BTreeSet<String> {
+        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        tasks.map(|task| task.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let before = threads();
+    let started = start();
+    for thread in threads().difference(&before) {
+        let done = Command::new("chrt").args(["--fifo", "--pid", BOARD_PRIORITY, thread]).stderr(Stdio::null()).status();
+        if !done.is_ok_and(|status| status.success()) {
+            tracing::warn!("the virtual board has no real-time priority: run the bench as root");
+        }
+    }
+    started
+}
+
+/// Takes what the agent tells its service manager, as systemd would.
+struct Manager {
+    stop: Arc<AtomicBool>,
+}
+
+impl Manager {
+    fn listen(path: &Path) -> Result<Self> {
+        let socket = UnixDatagram::bind(path).at("cannot listen on", path)?;
+        socket.set_read_timeout(Some(Duration::from_millis(100))).at("cannot listen on", path)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while !stopped.load(Ordering::Relaxed) {
+                let _ = socket.recv(&mut buffer);
+            }
+        });
+        Ok(Self { stop })
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Subject {
     /// An agent's place; no agent yet.
     pub fn prepare(model: &Model, setting: Setting, program: &Path) -> Result<Self> {
@@ -154,8 +203,9 @@ impl Subject {
         let segments = segments.ok_or_else(|| wrong(format!("no segments {:?}", model.segments)))?;
         let folder = tempfile::Builder::new().prefix("hil-").tempdir().at("cannot make", "a folder for the agent")?;
         let hardware = Hardware::serve(&profile, segments, &folder.path().join("board"))?;
-        let subject = Self { hardware, child: None, program: program.to_path_buf(), folder };
-        subject.write("site.toml", &subject.site(model, setting))?;
+        let manager = Manager::listen(&folder.path().join("notify"))?;
+        let subject = Self { hardware, child: None, _manager: manager, program: program.to_path_buf(), folder };
+        subject.write("site.toml", &subject.site(model, &profile, setting))?;
         subject.verdict("ok")?;
         Ok(subject)
     }
@@ -170,7 +220,7 @@ impl Subject {
         std::fs::rename(&draft, &path).at("cannot write", &path)
     }
 
-    fn site(&self, model: &Model, setting: Setting) -> String {
+    fn site(&self, model: &Model, profile: &Profile, setting: Setting) -> String {
         let place = |name: &str| self.path(name).display().to_string();
         let mut text = format!("board = \"{}\"\n", model.profile);
         for (index, at) in model.segments.iter().enumerate() {
@@ -179,8 +229,11 @@ impl Subject {
                  carrier_unwatched_because = \"the bench has no wires\"\ndwell_ms = 50\nrelink_ms = 0\ncloses_per_hour_max = 1000\n"
             );
         }
+        // Without a dead-man there must be a watchdog; the machine's own must not be touched by a bench.
+        let absent = profile.dead_man.kind == DeadManKind::Absent;
+        let watchdog = if absent { "systemd" } else { "off" };
         text += &format!(
-            "\n[dead_man]\n{}\n[watchdog]\nmode = \"off\"\n\n[control]\nsocket = \"{}\"\n\n[state]\ndir = \"{}\"\nruntime_dir = \"{}\"\n\n[adapter]\nbus = \"unix:{}\"\n",
+            "\n[dead_man]\n{}\n[watchdog]\nmode = \"{watchdog}\"\n\n[control]\nsocket = \"{}\"\n\n[state]\ndir = \"{}\"\nruntime_dir = \"{}\"\n\n[adapter]\nbus = \"unix:{}\"\n",
             setting.dead_man,
             place("control"),
             place("state"),
@@ -224,13 +277,21 @@ impl Subject {
             .arg(self.path("site.toml"))
             .args(["agent", "--uncommissioned"])
             .env("RUST_LOG", "warn")
+            .env("NOTIFY_SOCKET", self.path("notify"))
+            .env("WATCHDOG_USEC", WATCHDOG_USEC)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(output)
             .spawn()
             .at("cannot start", &self.program)?;
         self.child = Some(child);
-        if self.hardware.wait(|state| state == RelayState::Normal) {
+        let mut ended = false;
+        let child = &mut self.child;
+        let there = self.hardware.wait(|state| {
+            ended = child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
+            ended || state == RelayState::Normal
+        });
+        if there && !ended {
             return Ok(());
         }
         let said = std::fs::read_to_string(&log).unwrap_or_default();

@@ -108,8 +108,8 @@ impl Table {
     fn side_by_side(&self, text: &mut String) {
         text.push_str(
             "### Beside the field's shell loop (ours, after vendors' practice), same run\n\n\
-             | | failed check → contacts | killed → contacts | peak memory | of one core |\n\
-             |---|---|---|---|---|\n",
+             | | application fails → contacts | failed check → contacts | killed → contacts | peak memory | of one core |\n\
+             |---|---|---|---|---|---|\n",
         );
         let ours = self.boards.iter().find(|row| row.board == "reference");
         let cost = self.loops.first().and_then(|row| row.cost);
@@ -117,7 +117,8 @@ impl Table {
             let (memory, core) = cost_cells(cost);
             let _ = writeln!(
                 text,
-                "| fencepost, reference board | {} | {} | {memory} | {core} |",
+                "| fencepost, check every 100 ms, dead-man 1 s | {} | {} | {} | {memory} | {core} |",
+                ours.application.cell(),
                 ours.check_to_contacts.cell(),
                 ours.killed.cell()
             );
@@ -126,30 +127,27 @@ impl Table {
             let (memory, core) = cost_cells(row.cost);
             let _ = writeln!(
                 text,
-                "| shell loop, every {} s, timer {} s | {} | {} | {memory} (bash alone) | {core} |",
+                "| shell loop, every {} s, timer {} s | {} | {} | {} | {memory} (bash alone) | {core} |",
                 row.every_s,
                 row.timer_s,
+                row.application.cell(),
                 row.verdict.cell(),
                 row.killed.cell()
             );
             if let Some(broken) = &row.broken {
-                let _ = writeln!(text, "| shell loop, every {} s | stopped: {} | | | |", row.every_s, line(broken));
+                let _ = writeln!(text, "| shell loop, every {} s | stopped: {} | | | | |", row.every_s, line(broken));
             }
         }
         text.push('\n');
         for row in &self.peers {
-            let _ = writeln!(
-                text,
-                "From the application's failure, waiting for the next look included, the loop of {} s takes {} ms.",
-                row.every_s,
-                row.application.cell()
-            );
             let Some(ours) = ours else { continue };
             let ratio = |theirs: &Samples, ours: &Samples| Some(theirs.median()? / ours.median()?);
-            if let Some(killed) = ratio(&row.killed, &ours.killed) {
+            if let (Some(killed), Some(fails)) = (ratio(&row.killed, &ours.killed), ratio(&row.application, &ours.application)) {
                 let _ = writeln!(
                     text,
-                    "Killed, it leaves a dead host in the wire {killed:.1} times as long as fencepost (medians)."
+                    "The loop of {} s takes {fails:.1} times as long as fencepost from an application's failure, {killed:.1} times from its own \
+                     end (medians).\n",
+                    row.every_s
                 );
             }
         }

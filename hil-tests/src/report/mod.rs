@@ -17,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{AtPath, Result};
-use crate::outcome::{Report, Totals};
+use crate::outcome::{Report, Timeline, Totals};
 
 pub use picture::standalone;
 
@@ -70,6 +70,29 @@ pub fn read(file: &Path) -> Result<Report> {
     serde_json::from_str(&text)
         .map_err(std::io::Error::from)
         .at("not a scenario's report:", file)
+}
+
+/// A hole in the traffic, and what it is made of, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Split {
+    /// All of it.
+    pub whole_ms: f64,
+    /// Until the last relay in it had moved; all of it where none did.
+    pub ours_ms: f64,
+    /// Links coming back after that.
+    pub relink_ms: f64,
+}
+
+/// The longest hole that begins between two moments.
+pub fn gap_between(timeline: &Timeline, from_ms: f64, to_ms: f64) -> Option<Split> {
+    let holes = story::read(timeline).holes.into_iter();
+    let inside = holes.filter(|hole| (from_ms..to_ms).contains(&hole.from_ms));
+    let longest = inside.max_by(|a, b| a.length_ms().total_cmp(&b.length_ms()))?;
+    Some(Split {
+        whole_ms: longest.length_ms(),
+        ours_ms: longest.ours_ms(),
+        relink_ms: longest.relink_ms(),
+    })
 }
 
 type Unreadable = Vec<(PathBuf, String)>;
