@@ -106,7 +106,7 @@ impl Node {
     }
 
     /// Not while a relay that should be cut is not: a dead-man that would not be kicked would only fire again.
-    fn may_arm(&self) -> bool {
+    pub(super) fn may_arm(&self) -> bool {
         self.link.is_good()
             && self.armed_mode()
             && self.stop.is_none()
