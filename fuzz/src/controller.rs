@@ -16,13 +16,14 @@ use crate::feed::Feed;
 /// Segments of the board under test.
 const SEGMENTS: u8 = 2;
 
-/// A board of any strapping, driven by `bytes` until they are used up.
-pub fn frames(bytes: &[u8]) {
+/// A board of any strapping, driven by `bytes` until they are used up. How often a relay went to `Normal`.
+pub fn frames(bytes: &[u8]) -> u32 {
     let mut feed = Feed::new(bytes);
     let mut bench = Bench::new(&mut feed);
     while !feed.is_empty() {
         bench.step(&mut feed);
     }
+    bench.closes
 }
 
 struct Bench {
@@ -30,6 +31,7 @@ struct Bench {
     inputs: Inputs,
     now: Tick,
     sequence: u16,
+    closes: u32,
 }
 
 /// What a step may depend on.
@@ -71,6 +73,7 @@ impl Bench {
             inputs,
             now: 0,
             sequence: 0,
+            closes: 0,
         }
     }
 
@@ -231,7 +234,7 @@ impl Bench {
         [0, 1].map(|number| self.controller().drive(Segment::new(number)?))
     }
 
-    fn judge(&self, before: &Before, carried: Carried) {
+    fn judge(&mut self, before: &Before, carried: Carried) {
         for (number, (was, is)) in before.driven.iter().zip(self.driven()).enumerate() {
             let normal = Some(RelayState::Normal);
             if is != normal || *was == normal {
@@ -244,6 +247,7 @@ impl Bench {
             assert_eq!(before.timer, TimerState::Running, "closed without dead-man");
             assert!(bit.without(before.armed).is_empty(), "closed unarmed");
             assert!(!self.controller().ticket_out(), "a ticket used twice");
+            self.closes += 1;
         }
         if carried == Carried::Cut && before.ticket_out {
             let still = self.driven() == before.driven;
@@ -299,4 +303,19 @@ fn proof(feed: &mut Feed) -> Proof {
         Proof::OperatorConfirmed,
         Proof::NotServing,
     ][feed.below(6)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else the judge would never be asked.
+    #[test]
+    fn the_corpus_closes_relays() {
+        let closes: u32 = crate::inputs("controller_frames")
+            .iter()
+            .map(|bytes| frames(bytes))
+            .sum();
+        assert!(closes > 10, "{closes} closes");
+    }
 }

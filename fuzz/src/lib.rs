@@ -8,3 +8,14 @@ pub mod controller;
 pub mod feed;
 pub mod socket;
 pub mod text;
+
+/// The committed inputs of a target.
+#[cfg(test)]
+fn inputs(target: &str) -> Vec<Vec<u8>> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target);
+    let read = std::fs::read_dir(folder).expect("a corpus");
+    read.map(|file| std::fs::read(file.expect("a file").path()).expect("readable"))
+        .collect()
+}
