@@ -109,10 +109,10 @@ fn run_share(share: Share, image: &Image, setting: &Setting, output: &Mutex<Outp
             let reason = "the rig itself failed in this scenario: see its panic on standard error".to_owned();
             Report { outcome: clock.outcome(&scenario, &model, Verdict::Fail, reason), timeline: Timeline::default() }
         });
+        lock(output).tell(&report.outcome, Some(&report));
         if report.outcome.result == Verdict::Fail || scenario.aftermath == Aftermath::Rubble {
             appliance = None;
         }
-        lock(output).tell(&report.outcome, Some(&report));
     }
 }
 

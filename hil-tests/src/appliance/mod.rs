@@ -258,7 +258,10 @@ impl Appliance {
 
 impl Drop for Appliance {
     fn drop(&mut self) {
-        if let Some(folder) = self.folder.take().filter(|_| self.setting.keep) {
+        // Otherwise it goes last, by itself: the servers in it end by way of their sockets.
+        if self.setting.keep
+            && let Some(folder) = self.folder.take()
+        {
             eprintln!("hil: kept {}", folder.keep().display());
         }
     }
