@@ -64,7 +64,7 @@ impl<'a> Trial<'a> {
 
     /// The dead-man's effective period; without one, nothing.
     pub fn period(&self) -> Option<Duration> {
-        self.appliance.model().effective_period(self.appliance.profile())
+        self.appliance.model().effective_period()
     }
 
     /// When the last stimulus was given.

@@ -252,7 +252,7 @@ impl Appliance {
     /// A new disk for the next power-on.
     fn new_disk(&self) -> Result<()> {
         let path = self.machine().config().disk();
-        disk::create(&self.image, &path, &files::all(&self.model, &self.profile, &path)?)
+        disk::create(&self.image, &path, &files::all(&self.model, &path)?)
     }
 }
 

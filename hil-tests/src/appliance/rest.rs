@@ -41,7 +41,7 @@ impl Appliance {
     pub fn settle_normal(&mut self) -> Result<()> {
         self.clear_faults();
         let powered = self.hello.is_some() && self.machine().qmp().is_ok();
-        if powered && self.undo().is_ok() && self.wait_rest(REST).is_ok() {
+        if powered && self.undo_or_await_reset().is_ok() && self.wait_rest(REST).is_ok() {
             return Ok(());
         }
         if powered {
@@ -49,6 +49,17 @@ impl Appliance {
         }
         self.boot_fresh()?;
         self.wait_rest(REST)
+    }
+
+    /// The machine may be on its way through a reset that the last scenario left pending.
+    fn undo_or_await_reset(&mut self) -> Result<()> {
+        match self.undo() {
+            Err(RigError::Restarted { .. }) => {
+                self.wait_boot(super::BOOT)?;
+                self.undo()
+            }
+            other => other,
+        }
     }
 
     fn undo(&mut self) -> Result<()> {
