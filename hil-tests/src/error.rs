@@ -21,7 +21,7 @@ pub enum RigError {
     },
     /// A program of the host failed.
     #[error(
-        "`{command}` failed ({status}):\n{output}\ninstall what hil-tests/guest/host-packages.txt lists, then try again"
+        "`{command}` failed ({status}):\n{output}\nrun `make setup`, then try again"
     )]
     Command {
         /// Program and arguments.
