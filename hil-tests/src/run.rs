@@ -73,7 +73,10 @@ pub(crate) fn run(options: Run) -> Result<()> {
         json: options.json,
         report: options.report,
         jobs: options.jobs,
-        setting: Setting { relink: Duration::from_millis(options.relink_ms), keep: options.keep },
+        setting: Setting {
+            relink: Duration::from_millis(options.relink_ms),
+            keep: options.keep,
+        },
     };
     let totals = runner::run(&plan)?;
     if let Some(folder) = &plan.report {
