@@ -26,6 +26,7 @@ use super::invariants::{Broken, DeadManTruth, Host, Moment, Oracle, Seen};
 use super::journal::{BoardEvent, BoardFact};
 use super::mutant::Mutant;
 use super::plant::{Job, Plant, Shop};
+use super::relay::MoveCause;
 use super::scenario::Scenario;
 use crate::board::controller::Fault;
 use crate::board::{Controller, RelayState};
@@ -77,6 +78,8 @@ enum Due {
     TakeBack,
     /// Something on the board happens by itself.
     Board,
+    /// A mutant kicks beside the agent.
+    StrayKick,
 }
 
 impl Due {
@@ -177,6 +180,8 @@ pub struct Tally {
     pub agents: u64,
     /// Resets by the watchdog.
     pub resets: u64,
+    /// Relay moves by somebody else.
+    pub strangers: u64,
 }
 
 impl core::ops::AddAssign for Tally {
@@ -189,6 +194,7 @@ impl core::ops::AddAssign for Tally {
         self.expiries += other.expiries;
         self.agents += other.agents;
         self.resets += other.resets;
+        self.strangers += other.strangers;
     }
 }
 
@@ -243,6 +249,9 @@ impl World {
         }
         if let Some(at) = self.scenario.heal_at {
             self.put(at, Due::Heal);
+        }
+        if self.mutant == Mutant::KicksByItself {
+            self.put(Instant::ZERO, Due::StrayKick);
         }
         self.put(Instant::from_millis(1_000), Due::Start { life: 0 });
         self.board_changed();
@@ -299,6 +308,7 @@ impl World {
             Due::Heal => self.heal(),
             Due::TakeBack => self.take_back(),
             Due::Board => self.board_changed(),
+            Due::StrayKick => self.stray_kick(),
         }
     }
 
@@ -415,6 +425,9 @@ impl World {
             } => {
                 if *segment >= self.scenario.policy.segments.len() {
                     return;
+                }
+                if *cause == MoveCause::External {
+                    self.tally.strangers += 1;
                 }
                 if *to == RelayState::Normal {
                     self.tally.closes += 1;

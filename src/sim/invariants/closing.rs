@@ -7,7 +7,9 @@ use super::orders::Orders;
 use super::{DeadManTruth, Ground, Moment, Seen, Verdict, broken};
 use crate::board::RelayState;
 use crate::node::policy::{Arming, CheckPolicy, CheckSeverity, Commissioning, ReadBackPolicy};
-use crate::node::{Action, Event, Instant, Policy, Verdict as CheckVerdict};
+use crate::node::{
+    Action, Cause, Event, Fact, Instant, Policy, Status, Verdict as CheckVerdict,
+};
 use crate::sim::relay::MoveCause;
 
 /// A turn that is late for less than a sleep is not forgiven by the node, nor held against it here.
@@ -36,6 +38,8 @@ struct CheckFold {
     good_row: u32,
     bad_row: u32,
     passing_since: Option<Instant>,
+    /// It fell, or fell silent, and has not risen since.
+    fails: bool,
     heard_at: Option<Instant>,
 }
 
@@ -73,6 +77,12 @@ impl Closing {
                 segment,
                 outcome: Ok(_),
             }) => self.touched[*segment] = true,
+            Seen::Decided(Action::Record(record)) => self.recorded(&record.fact),
+            Seen::Turned(turn) => {
+                if let Some(status) = turn.status {
+                    return self.invariant_failing_check_wants_cut(status);
+                }
+            }
             Seen::Decided(Action::Cut { segment, .. }) => {
                 self.cut[*segment] = true;
                 self.touched[*segment] = true;
@@ -105,6 +115,42 @@ impl Closing {
         self.cut.fill(false);
         self.touched.fill(false);
         self.closes.fill(VecDeque::new());
+    }
+
+    /// What the node itself calls failing (fallen silent, too) fails until it has risen.
+    fn recorded(&mut self, fact: &Fact) {
+        let Fact::CheckFailed { check, .. } = fact else {
+            return;
+        };
+        let folds = self.checks.iter_mut().zip(&self.policy.checks);
+        for (fold, _) in folds.filter(|(_, policy)| policy.name == *check) {
+            fold.fails = true;
+            fold.good_row = 0;
+            fold.passing_since = None;
+        }
+    }
+
+    /// No segment is wanted in `Normal` while one of its failover checks fails, unless an operator forces it.
+    fn invariant_failing_check_wants_cut(&self, status: &Status) -> Verdict {
+        for (fold, check) in self.checks.iter().zip(&self.policy.checks) {
+            if check.severity != CheckSeverity::Failover || !fold.fails {
+                continue;
+            }
+            for index in &check.segments {
+                let segment = &status.segments[*index];
+                let forced = matches!(segment.cause, Cause::Operator(_));
+                if segment.wanted == RelayState::Normal && !forced {
+                    return broken(
+                        "invariant_failing_check_wants_cut",
+                        format!(
+                            "{} fails and segment {index} is wanted in Normal",
+                            check.name
+                        ),
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A close is decided only when commissioned, not ordered otherwise, and either forced by an operator or
@@ -207,7 +253,8 @@ impl Closing {
             MoveCause::Fence | MoveCause::External | MoveCause::Freed => true,
         };
         // A part whose registers falsify a segment has that falsehood written back with the next command.
-        if explained || ground.segments[segment].excused {
+        let falsified = &ground.segments[segment];
+        if explained || falsified.excused || falsified.defective() {
             return Ok(());
         }
         broken(
@@ -249,21 +296,26 @@ impl CheckFold {
     ) {
         let heard_at = self.heard_at.map(|heard| heard.max(away_until));
         if heard_at.is_some_and(|heard| host.since(heard) > policy.stale_after + GRACE) {
-            *self = Self::default();
+            *self = Self {
+                fails: true,
+                ..Self::default()
+            };
         }
         self.heard_at = Some(host);
         let good = matches!(verdict, CheckVerdict::Ok | CheckVerdict::Warning);
         if good {
             self.bad_row = 0;
             self.good_row += 1;
-            if self.good_row >= policy.rise && self.passing_since.is_none() {
-                self.passing_since = Some(host);
+            if self.good_row >= policy.rise {
+                self.fails = false;
+                self.passing_since.get_or_insert(host);
             }
         } else {
             self.good_row = 0;
             self.bad_row += 1;
             if self.bad_row >= policy.fall {
                 self.passing_since = None;
+                self.fails = true;
             }
         }
     }

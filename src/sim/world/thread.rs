@@ -182,6 +182,18 @@ impl World {
         self.board_changed();
     }
 
+    /// The mistake of a thread that feeds by itself.
+    pub(super) fn stray_kick(&mut self) {
+        let period = self.scenario.policy.dead_man.period;
+        self.put_after(period / 3, Due::StrayKick);
+        let begins = self.begin_job();
+        if let Ok(mut open) = (self.opener)(&self.shop) {
+            let alive_until = self.host_now() + period;
+            let _deaf = open.kick(alive_until);
+        }
+        self.end_job(begins, &Action::Read, None);
+    }
+
     /// The machine stood still from the job's beginning to its end, as good as.
     fn paused_in_job(&mut self, begins: Instant, job: &Job) {
         self.film.line(self.now, "machine", || {
