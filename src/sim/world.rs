@@ -130,6 +130,7 @@ impl PartialOrd for Entry {
 enum Truth {
     Board(BoardEvent),
     Host(Host),
+    Defect { fault: BoardFault, begins: bool },
 }
 
 /// The world.
@@ -392,6 +393,10 @@ impl World {
                     self.see_at(moment, &Seen::Host(host));
                 }
                 Truth::Host(_) => {}
+                Truth::Defect { fault, begins } => {
+                    let fault = &fault;
+                    self.see_at(moment, &Seen::Defect { fault, begins });
+                }
                 Truth::Board(event) => self.tell_board(moment, &event.fact),
             }
         }
@@ -409,7 +414,11 @@ impl World {
     }
 
     fn foresee(&mut self, at: Instant, host: Host) {
-        self.truth.push_back((at, Truth::Host(host)));
+        self.expect(at, Truth::Host(host));
+    }
+
+    fn expect(&mut self, at: Instant, truth: Truth) {
+        self.truth.push_back((at, truth));
         self.truth.make_contiguous().sort_by_key(|(at, _)| *at);
     }
 
@@ -464,9 +473,14 @@ impl World {
     }
 
     fn set_fault(&mut self, fault: &BoardFault, begins: bool) {
-        let done = lock(&self.shop).plant.set_fault(self.now, fault, begins);
+        let (done, at) = {
+            let mut shop = lock(&self.shop);
+            let done = shop.plant.set_fault(self.now, fault, begins);
+            (done, shop.plant.lived_until)
+        };
         if done.is_ok() {
-            self.see(&Seen::Defect { fault, begins });
+            let fault = fault.clone();
+            self.expect(at, Truth::Defect { fault, begins });
         }
         self.board_changed();
     }

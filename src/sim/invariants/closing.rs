@@ -23,6 +23,8 @@ pub(super) struct Closing {
     checks: Vec<CheckFold>,
     /// Per segment: a close was decided and its move has not been seen.
     decided: Vec<bool>,
+    /// Per segment: the last thing decided was a close.
+    serving: Vec<bool>,
     /// Per segment: a cut was decided since the agent started.
     cut: Vec<bool>,
     closes: Vec<VecDeque<Instant>>,
@@ -50,6 +52,7 @@ impl Closing {
             policy: policy.clone(),
             checks: vec![CheckFold::default(); policy.checks.len()],
             decided: vec![false; count],
+            serving: vec![false; count],
             cut: vec![false; count],
             closes: vec![VecDeque::new(); count],
             touched: vec![false; count],
@@ -68,6 +71,9 @@ impl Closing {
             Seen::Host(_) | Seen::Late(_) => self.away_until = at.host,
             Seen::Started(_) => self.started(),
             Seen::Told(Event::CheckReported { check, verdict, .. }) => {
+                if ground.is_late() {
+                    self.away_until = at.host;
+                }
                 let policy = self.policy.checks.get(*check);
                 if let (Some(fold), Some(policy)) = (self.checks.get_mut(*check), policy) {
                     fold.reported(at.host, policy, *verdict, self.away_until);
@@ -85,10 +91,12 @@ impl Closing {
             }
             Seen::Decided(Action::Cut { segment, .. }) => {
                 self.cut[*segment] = true;
+                self.serving[*segment] = false;
                 self.touched[*segment] = true;
             }
             Seen::Decided(Action::Close { segment, .. }) => {
                 self.decided[*segment] = true;
+                self.serving[*segment] = true;
                 self.invariant_close_is_justified(orders, at, *segment)?;
                 return self.invariant_close_limit(orders, at, *segment);
             }
@@ -112,6 +120,7 @@ impl Closing {
     fn started(&mut self) {
         self.checks.fill(CheckFold::default());
         self.decided.fill(false);
+        self.serving.fill(false);
         self.cut.fill(false);
         self.touched.fill(false);
         self.closes.fill(VecDeque::new());
@@ -243,7 +252,12 @@ impl Closing {
         cause: MoveCause,
     ) -> Verdict {
         let explained = match cause {
-            MoveCause::Command if to == RelayState::Normal => self.decided[segment],
+            // A wave or a held coil goes on ordering what was once decided, and no reading could end that.
+            MoveCause::Command if to == RelayState::Normal => {
+                let unread = self.policy.segments[segment].read_back;
+                let goes_on = unread == ReadBackPolicy::Impossible && self.serving[segment];
+                self.decided[segment] || goes_on
+            }
             MoveCause::Command => self.cut[segment],
             MoveCause::Kick => false,
             MoveCause::LineReleased => ground.host == super::Host::Unable,

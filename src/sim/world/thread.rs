@@ -80,14 +80,13 @@ impl World {
         let Some(order) = agent.thread.orders.remove(index) else {
             return;
         };
-        let order = self.mutant.order(order);
         if let Action::RememberLeft { left } = order {
             self.left = left;
             return;
         }
         self.tally.jobs += 1;
         let begins = self.begin_job();
-        let event = self.carry_out(&order);
+        let event = self.carry_out(&self.mutant.order(order.clone()));
         self.end_job(begins, &order, event);
     }
 
