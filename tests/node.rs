@@ -3,7 +3,7 @@
 mod bench;
 
 use bench::{Bench, ms, policy};
-use fencepost::board::controller::Fault;
+use fencepost::board::controller::{Evidence, Fault, Moved, SegmentReading};
 use fencepost::board::{CutState, RelayState};
 use fencepost::node::policy::{CarrierRole, Commissioning, SegmentPolicy};
 use fencepost::node::{Action, Cause, Command, Event, Fact, Stop, Verdict};
@@ -449,4 +449,32 @@ fn a_check_that_speaks_again_is_believed_only_once_it_has_risen() {
     assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
     bench.check(Verdict::Ok);
     assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
+}
+
+#[test]
+fn what_a_late_answer_says_ages_like_a_reading() {
+    let mut bench = Bench::started();
+    bench.hold = |action| matches!(action, Action::Close { .. });
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(5_000), |bench| bench.took.iter().any(is_close));
+    // Nothing is read from here on, and the right of the last kick lapses; then the close is answered.
+    bench.hold = |action| matches!(action, Action::Kick { .. } | Action::Read);
+    bench.run_for(3_000);
+    bench.relay = RelayState::Normal;
+    let after = SegmentReading {
+        state: RelayState::Normal,
+        evidence: Evidence::Contacts,
+    };
+    let moved = Moved {
+        before: RelayState::Bypass,
+        after,
+        commanded: true,
+    };
+    bench.give(Event::SegmentClosed {
+        segment: 0,
+        outcome: Ok(moved),
+    });
+    assert_eq!(bench.status().segments[0].state, RelayState::Normal);
+    bench.run_for(3_000);
+    assert_eq!(bench.status().segments[0].state, RelayState::Unknown);
 }

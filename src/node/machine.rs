@@ -181,10 +181,12 @@ impl Node {
     /// A reading too old to kick on is too old to show as the present.
     fn outdate(&mut self, now: Instant) {
         let fresh_for = self.fresh_for();
-        let read_at = self.link.read_at;
-        if read_at.is_some_and(|at| now.since(at) > fresh_for) {
+        let old = |read_at: Option<Instant>| read_at.is_some_and(|at| now.since(at) > fresh_for);
+        if old(self.link.read_at) {
             self.link.doubt(now);
-            for segment in &mut self.segments {
+        }
+        for segment in &mut self.segments {
+            if old(segment.read_at) {
                 segment.unread();
             }
         }
