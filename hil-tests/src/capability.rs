@@ -37,21 +37,26 @@ impl Capability {
                 "has no dead-man ([dead_man] kind = \"absent\")",
             ),
             Self::FailsWithoutHost => (
-                board.dead_man.kind != DeadManKind::Absent || board.on_release == OnRelease::FallsToRest,
+                board.dead_man.kind != DeadManKind::Absent
+                    || board.on_release == OnRelease::FallsToRest,
                 "has no dead-man and its relays hold without the host ([release] relays = \"hold\"): nothing can cut a host that is gone",
             ),
             Self::ReadBack => (
-                board
-                    .segments
-                    .iter()
-                    .all(|segment| matches!(segment.read_back, ReadBack::Contacts | ReadBack::Register)),
+                board.segments.iter().all(|segment| {
+                    matches!(segment.read_back, ReadBack::Contacts | ReadBack::Register)
+                }),
                 "cannot read its relays back ([segments] read_back)",
             ),
             Self::SeesContacts => (
-                board.segments.iter().all(|segment| segment.read_back == ReadBack::Contacts),
+                board
+                    .segments
+                    .iter()
+                    .all(|segment| segment.read_back == ReadBack::Contacts),
                 "cannot see its relays' contacts ([segments] read_back): one that does not move looks as if it had",
             ),
-            Self::Bus | Self::ForeignWrites => (has_bus(board), "hangs on GPIO lines, not on a bus"),
+            Self::Bus | Self::ForeignWrites => {
+                (has_bus(board), "hangs on GPIO lines, not on a bus")
+            }
             Self::Lines => (!has_bus(board), "hangs on a bus, not on GPIO lines"),
             Self::HoldsOnRelease => (
                 board.on_release == OnRelease::Holds,

@@ -17,12 +17,18 @@ const CONNECT_TIMEOUT_S: u32 = 5;
 /// Reports every scenario on every appliance as skipped.
 pub fn skip_all(appliances: &[PhysicalAppliance], scenarios: &[String]) -> Result<Totals> {
     for name in scenarios {
-        ensure!(Scenario::named(name).is_some(), "no scenario {name}: see `hil list`");
+        ensure!(
+            Scenario::named(name).is_some(),
+            "no scenario {name}: see `hil list`"
+        );
     }
     let mut totals = Totals::default();
     for appliance in appliances {
         let reason = match reach(&appliance.ssh) {
-            Ok(()) => format!("appliance {} answers, and this rig does not drive real appliances yet", appliance.name),
+            Ok(()) => format!(
+                "appliance {} answers, and this rig does not drive real appliances yet",
+                appliance.name
+            ),
             Err(why) => format!("appliance {} is not there: {why}", appliance.name),
         };
         for scenario in Scenario::all() {
@@ -30,14 +36,19 @@ pub fn skip_all(appliances: &[PhysicalAppliance], scenarios: &[String]) -> Resul
                 continue;
             }
             totals.count(Verdict::Skipped);
-            println!("{}", serde_json::to_string(&skipped(&scenario, appliance, &reason))?);
+            println!(
+                "{}",
+                serde_json::to_string(&skipped(&scenario, appliance, &reason))?
+            );
         }
     }
     Ok(totals)
 }
 
 fn skipped(scenario: &Scenario, appliance: &PhysicalAppliance, reason: &str) -> Outcome {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Outcome {
         scenario: scenario.name.to_owned(),
         board: appliance.name.clone(),
@@ -55,10 +66,26 @@ fn skipped(scenario: &Scenario, appliance: &PhysicalAppliance, reason: &str) -> 
 /// Whether a command can be run there without anybody typing.
 fn reach(destination: &str) -> std::result::Result<(), String> {
     let timeout = format!("ConnectTimeout={CONNECT_TIMEOUT_S}");
-    let asked = Command::new("ssh").args(["-o", "BatchMode=yes", "-o", &timeout, "--", destination, "true"]).stdin(Stdio::null()).output();
+    let asked = Command::new("ssh")
+        .args([
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            &timeout,
+            "--",
+            destination,
+            "true",
+        ])
+        .stdin(Stdio::null())
+        .output();
     match asked {
         Ok(done) if done.status.success() => Ok(()),
-        Ok(done) => Err(String::from_utf8_lossy(&done.stderr).lines().last().unwrap_or("ssh failed").trim().to_owned()),
+        Ok(done) => Err(String::from_utf8_lossy(&done.stderr)
+            .lines()
+            .last()
+            .unwrap_or("ssh failed")
+            .trim()
+            .to_owned()),
         Err(error) => Err(format!("ssh cannot be started: {error}")),
     }
 }

@@ -73,7 +73,11 @@ pub(crate) fn list(options: &List) -> Result<()> {
 /// The board's timers and the wires are the hardware of the bench: they go before everything else on this host, where we may say so.
 fn go_first() {
     let own = std::process::id().to_string();
-    let asked = std::process::Command::new("renice").args(["-n", "-10", "-p", &own]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).status();
+    let asked = std::process::Command::new("renice")
+        .args(["-n", "-10", "-p", &own])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status();
     if !asked.is_ok_and(|status| status.success()) {
         eprintln!("hil: no right to go first on this host; results may show its lateness");
     }
@@ -88,14 +92,23 @@ pub(crate) fn run(options: Run) -> Result<()> {
     };
     let totals = match bench {
         Rig::Virtual(bench) => {
-            let relink = options.relink_ms.map_or(bench.relink, Duration::from_millis);
+            let relink = options
+                .relink_ms
+                .map_or(bench.relink, Duration::from_millis);
             runner::run(&Plan {
                 scenarios: options.scenarios,
-                boards: if options.boards.is_empty() { bench.boards } else { options.boards },
+                boards: if options.boards.is_empty() {
+                    bench.boards
+                } else {
+                    options.boards
+                },
                 json: options.json,
                 report: options.report,
                 jobs: options.jobs.unwrap_or(bench.jobs),
-                setting: Setting { relink, keep: options.keep },
+                setting: Setting {
+                    relink,
+                    keep: options.keep,
+                },
             })?
         }
         Rig::Physical(appliances) => physical::skip_all(&appliances, &options.scenarios)?,

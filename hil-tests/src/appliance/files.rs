@@ -34,15 +34,31 @@ pub fn all(model: &Model, disk: &Path) -> Result<Vec<Inject>> {
     let mut files = vec![
         Inject::program(PROGRAM, &program()?, disk)?,
         Inject::text(SITE, model.site_toml()),
-        executable("/usr/lib/rig/check-app", &CHECK_APP.replace("CHECK_FILE", CHECK_FILE)),
-        Inject::text("/etc/systemd/system/fencepost.service.d/10-rig.conf", DROP_IN),
-        Inject::link("/etc/systemd/system/rig.target.wants/fencepost.service", "/usr/lib/systemd/system/fencepost.service"),
+        executable(
+            "/usr/lib/rig/check-app",
+            &CHECK_APP.replace("CHECK_FILE", CHECK_FILE),
+        ),
+        Inject::text(
+            "/etc/systemd/system/fencepost.service.d/10-rig.conf",
+            DROP_IN,
+        ),
+        Inject::link(
+            "/etc/systemd/system/rig.target.wants/fencepost.service",
+            "/usr/lib/systemd/system/fencepost.service",
+        ),
         Inject::text("/usr/lib/rig/bridge.ip", ports(model)),
         Inject::text("/etc/group", group()),
     ];
     files.extend(boards(model, &source.join("boards"))?);
-    files.extend(Inject::tree("/usr/lib/systemd/system", &source.join("packaging/systemd"))?);
-    files.push(Inject::file("/usr/lib/udev/rules.d/60-fencepost.rules", source.join("udev/60-fencepost.rules"), 0o644));
+    files.extend(Inject::tree(
+        "/usr/lib/systemd/system",
+        &source.join("packaging/systemd"),
+    )?);
+    files.push(Inject::file(
+        "/usr/lib/udev/rules.d/60-fencepost.rules",
+        source.join("udev/60-fencepost.rules"),
+        0o644,
+    ));
     Ok(files)
 }
 
@@ -52,8 +68,18 @@ pub fn program() -> Result<PathBuf> {
         return Ok(PathBuf::from(path));
     }
     let here = std::env::current_exe().unwrap_or_default();
-    let near = here.ancestors().skip(1).take(2).map(|folder| folder.join("fencepost")).find(|path| path.is_file());
-    near.ok_or_else(|| RigError::Input(format!("no `fencepost` beside {}: cargo build -p fencepost first", here.display())))
+    let near = here
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("fencepost"))
+        .find(|path| path.is_file());
+    near.ok_or_else(|| {
+        RigError::Input(format!(
+            "no `fencepost` beside {}: cargo build -p fencepost first",
+            here.display()
+        ))
+    })
 }
 
 /// Every shipped profile, as installed on this bench.
@@ -61,15 +87,25 @@ fn boards(model: &Model, from: &Path) -> Result<Vec<Inject>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(from).at("cannot list", from)? {
         let path = entry.at("cannot list", from)?.path();
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let shipped = std::fs::read_to_string(&path).at("cannot read", &path)?;
-        files.push(Inject::text(format!("/usr/share/fencepost/boards/{stem}.toml"), model.installed(&stem, &shipped)));
+        files.push(Inject::text(
+            format!("/usr/share/fencepost/boards/{stem}.toml"),
+            model.installed(&stem, &shipped),
+        ));
     }
     Ok(files)
 }
 
 fn executable(path: &str, text: &str) -> Inject {
-    Inject { path: path.to_owned(), content: Content::Bytes(text.as_bytes().to_vec(), 0o755) }
+    Inject {
+        path: path.to_owned(),
+        content: Content::Bytes(text.as_bytes().to_vec(), 0o755),
+    }
 }
 
 /// The guest's own bridge, and dummy ports for segments beyond the first.

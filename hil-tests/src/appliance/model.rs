@@ -37,18 +37,48 @@ const TIMER: Duration = Duration::from_secs(8);
 
 /// All of them. Periods leave room for an emulated machine that is late; the shortest a board can do is tested elsewhere.
 pub const MODELS: [Model; 7] = [
-    Model { name: "reference", profile: "reference", segments: &["segment1"], period: Period::Configured(TIMER) },
-    Model { name: "lanner-gen3", profile: "lanner-gen3/mb-8771", segments: &["slot1.pair1"], period: Period::Configured(TIMER) },
+    Model {
+        name: "reference",
+        profile: "reference",
+        segments: &["segment1"],
+        period: Period::Configured(TIMER),
+    },
+    Model {
+        name: "lanner-gen3",
+        profile: "lanner-gen3/mb-8771",
+        segments: &["slot1.pair1"],
+        period: Period::Configured(TIMER),
+    },
     Model {
         name: "caswell-gen2",
         profile: "caswell-gen2/car-3000",
         segments: &["segment-a", "segment-b"],
         period: Period::Configured(TIMER),
     },
-    Model { name: "technexion-tek-imx8mp", profile: "technexion-tek-imx8mp", segments: &["lan"], period: Period::Measured(TIMER) },
-    Model { name: "gpio-monostable", profile: "gpio-monostable", segments: &["segment1"], period: Period::Fitted(TIMER) },
-    Model { name: "gpio-latching", profile: "gpio-latching", segments: &["segment1"], period: Period::None },
-    Model { name: "riverbed", profile: "riverbed", segments: &["port0"], period: Period::None },
+    Model {
+        name: "technexion-tek-imx8mp",
+        profile: "technexion-tek-imx8mp",
+        segments: &["lan"],
+        period: Period::Measured(TIMER),
+    },
+    Model {
+        name: "gpio-monostable",
+        profile: "gpio-monostable",
+        segments: &["segment1"],
+        period: Period::Fitted(TIMER),
+    },
+    Model {
+        name: "gpio-latching",
+        profile: "gpio-latching",
+        segments: &["segment1"],
+        period: Period::None,
+    },
+    Model {
+        name: "riverbed",
+        profile: "riverbed",
+        segments: &["port0"],
+        period: Period::None,
+    },
 ];
 
 /// Shortest dwell that still leaves links time to come back.
@@ -82,7 +112,9 @@ impl Model {
     /// The dead-man's effective period; `None` without one.
     pub fn effective_period(&self) -> Option<Duration> {
         match self.period {
-            Period::Configured(period) | Period::Measured(period) | Period::Fitted(period) => Some(period),
+            Period::Configured(period) | Period::Measured(period) | Period::Fitted(period) => {
+                Some(period)
+            }
             Period::None => None,
         }
     }
@@ -90,16 +122,19 @@ impl Model {
     /// The text of a shipped profile as it is installed here.
     pub fn installed(&self, stem: &str, shipped: &str) -> String {
         match self.period {
-            Period::Fitted(period) if stem == self.profile => {
-                shipped.replace("fixed_ms = 1_000", &format!("fixed_ms = {}", period.as_millis()))
-            }
+            Period::Fitted(period) if stem == self.profile => shipped.replace(
+                "fixed_ms = 1_000",
+                &format!("fixed_ms = {}", period.as_millis()),
+            ),
             _ => shipped.to_owned(),
         }
     }
 
     /// Name of a segment in the site's configuration, by its place in [`Model::segments`].
     pub fn site_name(&self, segment: usize) -> String {
-        ["lan", "dmz"].get(segment).map_or_else(|| format!("segment{segment}"), |name| (*name).to_owned())
+        ["lan", "dmz"]
+            .get(segment)
+            .map_or_else(|| format!("segment{segment}"), |name| (*name).to_owned())
     }
 
     /// Ports of a segment in the guest: the first one's are real, the others' are dummies that always have carrier.
@@ -113,7 +148,10 @@ impl Model {
     /// Index of the first segment in use among the board's segments.
     pub fn board_index(&self, board: &Board, segment: usize) -> Option<usize> {
         let wanted = self.segments.get(segment)?;
-        board.segments.iter().position(|known| known.name == *wanted)
+        board
+            .segments
+            .iter()
+            .position(|known| known.name == *wanted)
     }
 
     /// The site's configuration file.
@@ -129,8 +167,13 @@ impl Model {
             );
         }
         text += &match self.period {
-            Period::Configured(period) | Period::Fitted(period) => format!("\n[dead_man]\nperiod_ms = {}\n", period.as_millis()),
-            Period::Measured(period) => format!("\n[dead_man]\nperiod_ms = {0}\nmeasured_ms = {0}\n", period.as_millis()),
+            Period::Configured(period) | Period::Fitted(period) => {
+                format!("\n[dead_man]\nperiod_ms = {}\n", period.as_millis())
+            }
+            Period::Measured(period) => format!(
+                "\n[dead_man]\nperiod_ms = {0}\nmeasured_ms = {0}\n",
+                period.as_millis()
+            ),
             Period::None => String::new(),
         };
         text += &format!("\n[watchdog]\ntimeout_s = {}\n", WATCHDOG_TIMEOUT.as_secs());
@@ -164,13 +207,21 @@ mod tests {
                 std::fs::write(folder.path().join(format!("{stem}.toml")), text).unwrap();
             }
             let installed = catalogue::load(&[folder.path().to_path_buf()], model.profile).unwrap();
-            let config = Config::parse(&Source::new("site.toml", model.site_toml())).unwrap_or_else(|mistakes| panic!("{}: {mistakes}", model.name));
-            let site = Site::new(config, &installed).unwrap_or_else(|mistakes| panic!("{}: {mistakes}", model.name));
+            let config = Config::parse(&Source::new("site.toml", model.site_toml()))
+                .unwrap_or_else(|mistakes| panic!("{}: {mistakes}", model.name));
+            let site = Site::new(config, &installed)
+                .unwrap_or_else(|mistakes| panic!("{}: {mistakes}", model.name));
             if let Some(period) = model.effective_period() {
                 assert_eq!(site.timing.period, period, "{}", model.name);
             }
             let modelled = model.load().unwrap().dead_man.periods;
-            assert_eq!(modelled.effective(Duration::from_secs(30)), site.board.dead_man.periods.effective(Duration::from_secs(30)));
+            assert_eq!(
+                modelled.effective(Duration::from_secs(30)),
+                site.board
+                    .dead_man
+                    .periods
+                    .effective(Duration::from_secs(30))
+            );
         }
     }
 }

@@ -67,22 +67,40 @@ fn agent_upgraded(trial: &mut Trial<'_>) -> Result<()> {
     let before = pid(trial)?;
     // A package replaces the file by a rename: another inode, and the running program keeps its own. The appended bytes make it another file.
     // Then it judges the site, as a careful operator would: that also has the emulator translate the new program before it is needed.
-    let replace = format!("cp {PROGRAM} {PROGRAM}.new && echo upgraded >> {PROGRAM}.new && mv {PROGRAM}.new {PROGRAM}; {PROGRAM} check; {PROGRAM} status; true");
+    let replace = format!(
+        "cp {PROGRAM} {PROGRAM}.new && echo upgraded >> {PROGRAM}.new && mv {PROGRAM}.new {PROGRAM}; {PROGRAM} check; {PROGRAM} status; true"
+    );
     trial.appliance.shell(&replace)?;
-    trial.strike_in_guest("program replaced, systemctl restart", "systemctl restart fencepost")?;
+    trial.strike_in_guest(
+        "program replaced, systemctl restart",
+        "systemctl restart fencepost",
+    )?;
     handed_over(trial, "an upgrade")?;
-    let runs = trial.appliance.shell(&format!("stat -Lc %i /proc/$(systemctl show -P MainPID {UNIT})/exe; stat -c %i {PROGRAM}"))?;
+    let runs = trial.appliance.shell(&format!(
+        "stat -Lc %i /proc/$(systemctl show -P MainPID {UNIT})/exe; stat -c %i {PROGRAM}"
+    ))?;
     let inodes: Vec<&str> = runs.split_whitespace().collect();
-    ensure!(inodes.len() == 2 && inodes[0] == inodes[1], "the old program still runs: inodes {inodes:?}");
+    ensure!(
+        inodes.len() == 2 && inodes[0] == inodes[1],
+        "the old program still runs: inodes {inodes:?}"
+    );
     ensure!(pid(trial)? != before, "the old process still runs");
     Ok(())
 }
 
 fn handed_over(trial: &mut Trial<'_>, what: &str) -> Result<()> {
     let since = trial.stimulus();
-    trial.expect_status(Duration::from_secs(30), "the successor reports Normal", |status| {
-        status.node.segments.iter().all(|segment| segment.wanted == RelayState::Normal)
-    })?;
+    trial.expect_status(
+        Duration::from_secs(30),
+        "the successor reports Normal",
+        |status| {
+            status
+                .node
+                .segments
+                .iter()
+                .all(|segment| segment.wanted == RelayState::Normal)
+        },
+    )?;
     // The dead-man must be the successor's by then: a whole period and more without a move.
     trial.expect_still(trial.period().unwrap_or(SLACK) + SLACK, what)?;
     trial.expect_no_move_since(since, what)?;
@@ -93,7 +111,11 @@ fn handed_over(trial: &mut Trial<'_>, what: &str) -> Result<()> {
 }
 
 fn pid(trial: &Trial<'_>) -> Result<String> {
-    Ok(trial.appliance.shell(&format!("systemctl show -P MainPID {UNIT}"))?.trim().to_owned())
+    Ok(trial
+        .appliance
+        .shell(&format!("systemctl show -P MainPID {UNIT}"))?
+        .trim()
+        .to_owned())
 }
 
 fn agent_killed(trial: &mut Trial<'_>) -> Result<()> {
@@ -104,9 +126,17 @@ fn agent_killed(trial: &mut Trial<'_>) -> Result<()> {
     trial.appliance.drop_in(UNIT, FOR_GOOD)?;
     trial.strike_in_guest("agent killed for good", &signal_script(Signal::Kill))?;
     match period {
-        Some(period) => trial.expect_relays(RelayState::Bypass, period + SLACK, "the dead-man is not kicked")?,
+        Some(period) => trial.expect_relays(
+            RelayState::Bypass,
+            period + SLACK,
+            "the dead-man is not kicked",
+        )?,
         // Systemd notices at once; the fail-safe's start under emulation takes what it takes.
-        None => trial.expect_relays(RelayState::Bypass, Duration::from_secs(12), "the fail-safe unit cuts")?,
+        None => trial.expect_relays(
+            RelayState::Bypass,
+            Duration::from_secs(12),
+            "the fail-safe unit cuts",
+        )?,
     }
     trial.expect_still(SLACK * 2, "nobody moves it back")?;
     if period.is_some() {
@@ -120,10 +150,16 @@ fn agent_hung(trial: &mut Trial<'_>) -> Result<()> {
         Some(period) => {
             // Systemd's own watchdog would end it; the hardware must not need that.
             unsupervise(trial)?;
-            trial.appliance.shell(&format!("systemctl restart {UNIT}"))?;
+            trial
+                .appliance
+                .shell(&format!("systemctl restart {UNIT}"))?;
             trial.expect_rest(Duration::from_secs(40))?;
             trial.strike_in_guest("agent hung (SIGSTOP)", &signal_script(Signal::Stop))?;
-            trial.expect_relays(RelayState::Bypass, period + SLACK, "the dead-man is not kicked")?;
+            trial.expect_relays(
+                RelayState::Bypass,
+                period + SLACK,
+                "the dead-man is not kicked",
+            )?;
             // Long enough for a dead-man that restores, shorter than the machine's watchdog.
             trial.expect_still(SLACK * 2, "nobody moves it back")?;
             trial.expect_expiry_in_time()?;
@@ -143,8 +179,16 @@ fn hung_without_dead_man(trial: &mut Trial<'_>) -> Result<()> {
     trial.strike_in_guest("agent hung (SIGSTOP)", &signal_script(Signal::Stop))?;
     trial.may_return();
     // WatchdogSec=10 of the unit, TimeoutAbortSec=2, and a start.
-    trial.expect_status(Duration::from_secs(40), "systemd replaces the hung agent", |status| status.pid.to_string() != before)?;
+    trial.expect_status(
+        Duration::from_secs(40),
+        "systemd replaces the hung agent",
+        |status| status.pid.to_string() != before,
+    )?;
     trial.expect_rest(Duration::from_secs(40))?;
-    trial.saw(if falls { "systemd replaced it; the lines were kept" } else { "systemd replaced it; this board has nothing faster" });
+    trial.saw(if falls {
+        "systemd replaced it; the lines were kept"
+    } else {
+        "systemd replaced it; this board has nothing faster"
+    });
     Ok(())
 }

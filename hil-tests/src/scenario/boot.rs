@@ -29,9 +29,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 fn boot_to_normal(trial: &mut Trial<'_>) -> Result<()> {
     trial.appliance.shell("systemctl stop fencepost")?;
     let before = trial.appliance.relays();
-    ensure!(before.iter().all(|relay| *relay == RelayState::Bypass), "after a stop the relays are {before:?}; expected Bypass");
+    ensure!(
+        before.iter().all(|relay| *relay == RelayState::Bypass),
+        "after a stop the relays are {before:?}; expected Bypass"
+    );
     trial.strike_in_guest("agent started", "systemctl start --no-block fencepost")?;
-    trial.expect_relays(RelayState::Normal, Duration::from_secs(20), "all checks green for the dwell")?;
+    trial.expect_relays(
+        RelayState::Normal,
+        Duration::from_secs(20),
+        "all checks green for the dwell",
+    )?;
     let took = trial.relay_took();
     ensure!(
         took >= crate::appliance::model::DWELL,
@@ -43,7 +50,10 @@ fn boot_to_normal(trial: &mut Trial<'_>) -> Result<()> {
     if trial.period().is_some() {
         trial.expect_armed_before_normal()?;
     }
-    trial.saw(format!("Normal {} ms after the agent's start", took.as_millis()));
+    trial.saw(format!(
+        "Normal {} ms after the agent's start",
+        took.as_millis()
+    ));
     Ok(())
 }
 
@@ -55,7 +65,13 @@ fn orderly_stop(trial: &mut Trial<'_>) -> Result<()> {
     trial.expect_ordered()?;
     trial.expect_soon_after("stopping", SLACK)?;
     trial.expect_still(SLACK, "after a stop nothing moves again")?;
-    let active = trial.appliance.shell("systemctl is-active fencepost || true")?;
-    ensure!(active.trim() == "inactive", "the unit is {} after a stop", active.trim());
+    let active = trial
+        .appliance
+        .shell("systemctl is-active fencepost || true")?;
+    ensure!(
+        active.trim() == "inactive",
+        "the unit is {} after a stop",
+        active.trim()
+    );
     Ok(())
 }
