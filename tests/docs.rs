@@ -1,5 +1,7 @@
 //! Documentation claims only what exists: links lead somewhere, examples are accepted, commands are there.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

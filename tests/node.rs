@@ -404,7 +404,7 @@ fn segments_that_are_ready_together_close_one_after_the_other() {
         segment: 0,
         outcome: Err(refused),
     });
-    let asked = bench.took.iter().filter(asked).last();
+    let asked = bench.took.iter().rfind(asked);
     assert_eq!(asked, Some(&Action::TakeTicket { segment: 1 }));
 }
 

@@ -1,8 +1,15 @@
 //! The rig's command line.
 
 mod boot;
+mod demo;
+mod gauge;
+mod looks;
 mod run;
 mod selftest;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -31,18 +38,68 @@ enum Command {
     Selftest,
     /// Build the guest's image, or find it in the cache.
     Guest,
+    /// Make the page of a folder of results anew.
+    Report {
+        /// Where `hil run --report` wrote them.
+        folder: PathBuf,
+    },
+    /// Draw one result as a picture that stands alone.
+    Picture {
+        /// A scenario's JSON file.
+        file: PathBuf,
+        /// Where to write it.
+        #[arg(long)]
+        svg: PathBuf,
+    },
+    /// Show the main job: an appliance boots, its agent is killed, the wire stays a wire.
+    Demo {
+        /// Where page and picture go.
+        #[arg(long, default_value = "report/demo")]
+        report: PathBuf,
+        /// How long links take to come back after a relay moved, milliseconds.
+        #[arg(long, default_value_t = 1_500, value_name = "MS")]
+        relink_ms: u64,
+    },
+    /// Measure how fast the product is on this machine, beside what it replaces.
+    Bench {
+        /// The agent to measure, instead of the one built with this rig.
+        #[arg(long)]
+        program: Option<PathBuf>,
+        /// A few samples only, to see that it works.
+        #[arg(long)]
+        quick: bool,
+        /// Where `bench.md` and `bench.json` go.
+        #[arg(long, default_value = "report")]
+        report: PathBuf,
+    },
+    /// The bench's check.
+    #[command(hide = true)]
+    Verdict {
+        /// Holds `ok` or not.
+        file: PathBuf,
+        /// Where the moment of the first critical verdict goes.
+        stamp: PathBuf,
+    },
+    /// The peer's tool.
+    #[command(hide = true)]
+    I2cset {
+        /// The board's socket.
+        board: PathBuf,
+        /// Address, register, value.
+        words: Vec<String>,
+    },
     /// The rig's hand inside the guest; started there by systemd.
     #[command(hide = true)]
     GuestAgent,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    match Cli::parse().command {
+    let done = match Cli::parse().command {
         Command::Boot { shell } => boot::run(shell),
         Command::List(options) => run::list(&options),
         Command::Run(options) => run::run(options),
@@ -52,6 +109,17 @@ fn main() -> anyhow::Result<()> {
             println!("{}", image.root.display());
             Ok(())
         }
+        Command::Report { folder } => looks::page(&folder),
+        Command::Picture { file, svg } => looks::picture(&file, &svg),
+        Command::Demo { report, relink_ms } => demo::run(&report, Duration::from_millis(relink_ms)),
+        Command::Bench {
+            program,
+            quick,
+            report,
+        } => gauge::bench(program.as_deref(), quick, &report),
+        Command::Verdict { file, stamp } => return Ok(gauge::verdict(&file, &stamp)),
+        Command::I2cset { board, words } => gauge::i2cset(&board, &words),
         Command::GuestAgent => Ok(fencepost_hil::guest_agent::serve()?),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

@@ -90,6 +90,7 @@ pub(crate) fn run(options: Run) -> Result<()> {
         Some(path) => Rig::load(path)?,
         None => Rig::Virtual(VirtualRig::default()),
     };
+    let folder = options.report.clone();
     let totals = match bench {
         Rig::Virtual(bench) => {
             let relink = options
@@ -113,6 +114,9 @@ pub(crate) fn run(options: Run) -> Result<()> {
         }
         Rig::Physical(appliances) => physical::skip_all(&appliances, &options.scenarios)?,
     };
+    if let Some(folder) = &folder {
+        println!("{}", fencepost_hil::report::write(folder)?.page.display());
+    }
     println!("{totals}");
     if totals.failed > 0 {
         std::process::exit(1);

@@ -125,9 +125,14 @@ fn run_share(share: Share, image: &Image, setting: &Setting, output: &Mutex<Outp
             Err(error) => Some(error.to_string()),
         };
         if let Some(reason) = skipped {
+            let outcome = clock.outcome(&scenario, &model, Verdict::Skipped, reason);
+            // The page shows skips too.
             lock(output).tell(
-                &clock.outcome(&scenario, &model, Verdict::Skipped, reason),
-                None,
+                &outcome.clone(),
+                Some(&Report {
+                    outcome,
+                    timeline: Timeline::default(),
+                }),
             );
             continue;
         }

@@ -6,6 +6,8 @@
 mod judge;
 mod record;
 
+pub use record::Measured;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};

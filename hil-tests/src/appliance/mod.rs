@@ -9,6 +9,7 @@ pub mod guest_clock;
 pub mod model;
 mod power;
 mod rest;
+pub mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;

@@ -143,7 +143,8 @@ impl Trial<'_> {
         Ok(())
     }
 
-    fn is_wave(&self) -> bool {
+    /// Whether edges on a line are what holds the relay.
+    pub fn is_wave(&self) -> bool {
         self.appliance.profile().dead_man.kind == fencepost::board::profile::DeadManKind::PulseTrain
     }
 

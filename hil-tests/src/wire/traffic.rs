@@ -148,11 +148,7 @@ impl Traffic {
 
     /// What became of the frames sent in `from..to`. Ask a little after `to`: what is still under way counts as lost.
     pub fn report(&self, from: Instant, to: Instant) -> Report {
-        let direction = |log: &SharedLog| Direction::of(&lock(log), from, to);
-        Report {
-            a_to_b: direction(&self.a_to_b),
-            b_to_a: direction(&self.b_to_a),
-        }
+        self.watch().report(from, to)
     }
 
     /// Waits until a frame has come through in each direction that was sent after `since`. `false`: not within `timeout`.
@@ -178,9 +174,35 @@ impl Traffic {
         }
     }
 
+    /// Somebody else's look at the same frames, for as long as they like.
+    pub fn watch(&self) -> Watch {
+        Watch {
+            a_to_b: Arc::clone(&self.a_to_b),
+            b_to_a: Arc::clone(&self.b_to_a),
+        }
+    }
+
     /// The clock that reports are asked in.
     pub fn clock(&self) -> Clock {
         self.clock
+    }
+}
+
+/// A look at frames that others send.
+#[derive(Clone)]
+pub struct Watch {
+    a_to_b: SharedLog,
+    b_to_a: SharedLog,
+}
+
+impl Watch {
+    /// What became of the frames sent in `from..to`.
+    pub fn report(&self, from: Instant, to: Instant) -> Report {
+        let direction = |log: &SharedLog| Direction::of(&lock(log), from, to);
+        Report {
+            a_to_b: direction(&self.a_to_b),
+            b_to_a: direction(&self.b_to_a),
+        }
     }
 }
 
