@@ -62,7 +62,11 @@ fn orderly_stop(trial: &mut Trial<'_>) -> Result<()> {
     trial.strike_in_guest("systemctl stop", "systemctl stop --no-block fencepost")?;
     // Systemd starts two programs before the agent hears of it. From there on it is the agent's time; neither the dead-man's nor systemd's
     // time-out may be what ends the segment.
-    trial.expect_relays(RelayState::Bypass, stopped_within(trial), "ordered stop")?;
+    trial.expect_relays(
+        RelayState::Bypass,
+        trial.ordered_within(Duration::from_secs(12)),
+        "ordered stop",
+    )?;
     trial.expect_ordered()?;
     trial.expect_soon_after("stopping", SLACK)?;
     trial.expect_still(SLACK, "after a stop nothing moves again")?;
@@ -75,14 +79,4 @@ fn orderly_stop(trial: &mut Trial<'_>) -> Result<()> {
         active.trim()
     );
     Ok(())
-}
-
-/// A wave is cut by silence: its timer comes on top.
-fn stopped_within(trial: &Trial<'_>) -> Duration {
-    let wave = if trial.is_wave() {
-        trial.period()
-    } else {
-        None
-    };
-    Duration::from_secs(12) + wave.unwrap_or_default()
 }

@@ -78,7 +78,7 @@ fn refused_at(trial: &mut Trial<'_>, place: &str) -> Result<()> {
     // There will be no successor: the segments are cut by order, not left to whatever timer the board may have.
     trial.expect_relays(
         RelayState::Bypass,
-        Duration::from_secs(15),
+        trial.ordered_within(Duration::from_secs(15)),
         "no agent can hold it in Normal",
     )?;
     trial.expect_ordered()?;
