@@ -84,6 +84,19 @@ fn a_restart_moves_no_relay() {
 }
 
 #[test]
+fn a_slow_start_is_not_the_checks_silence() {
+    // Longer than any check may be silent, shorter than the dead-man: nobody could have been heard meanwhile.
+    let mut bench = Bench::with_period(60_000);
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(3_000), |bench| bench.relay == RelayState::Normal);
+    let moves = bench.moves;
+    bench.restart_agent_slowly(10_000);
+    bench.run_for(1_000);
+    assert_eq!((bench.relay, bench.moves), (RelayState::Normal, moves));
+    assert!(!bench.recorded(|fact| matches!(fact, Fact::CheckFailed { .. })));
+}
+
+#[test]
 fn after_an_expiry_the_path_is_proven_anew() {
     let mut bench = Bench::serving();
     bench.sleep(5_000);
@@ -253,6 +266,21 @@ fn a_relay_moved_behind_our_back_is_told_and_proven_anew() {
     );
     bench.run_for(3_000);
     assert_eq!(bench.relay, RelayState::Normal);
+}
+
+#[test]
+fn a_relay_moved_behind_our_back_is_told_even_if_a_cut_comes_before_the_next_reading() {
+    let mut bench = Bench::serving();
+    bench.relay = RelayState::Bypass;
+    bench.check(Verdict::Critical);
+    assert!(bench.recorded(|fact| matches!(
+        fact,
+        Fact::FoundMoved {
+            left: RelayState::Normal,
+            found: RelayState::Bypass,
+            ..
+        }
+    )));
 }
 
 #[test]

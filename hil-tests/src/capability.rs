@@ -15,6 +15,8 @@ pub enum Capability {
     FailsWithoutHost,
     /// The relay's place can be read back.
     ReadBack,
+    /// What is read back is the relay's own contacts.
+    SeesContacts,
     /// It hangs on an I2C or SMBus adapter.
     Bus,
     /// It hangs on GPIO lines.
@@ -44,6 +46,13 @@ impl Capability {
                     matches!(segment.read_back, ReadBack::Contacts | ReadBack::Register)
                 }),
                 "cannot read its relays back ([segments] read_back)",
+            ),
+            Self::SeesContacts => (
+                board
+                    .segments
+                    .iter()
+                    .all(|segment| segment.read_back == ReadBack::Contacts),
+                "cannot see its relays' contacts ([segments] read_back): one that does not move looks as if it had",
             ),
             Self::Bus | Self::ForeignWrites => {
                 (has_bus(board), "hangs on GPIO lines, not on a bus")
@@ -86,6 +95,7 @@ mod tests {
             ("technexion-tek-imx8mp", Capability::FailsWithoutHost, true),
             ("riverbed", Capability::ReadBack, false),
             ("lanner-gen3/mb-8771", Capability::ReadBack, true),
+            ("lanner-gen3/mb-8771", Capability::SeesContacts, false),
             ("gpio-monostable", Capability::Lines, true),
             ("gpio-monostable", Capability::Bus, false),
         ];

@@ -32,6 +32,16 @@ pub struct VirtualRig {
     pub jobs: usize,
 }
 
+impl Default for VirtualRig {
+    fn default() -> Self {
+        Self {
+            boards: MODELS.iter().map(|model| model.name.to_owned()).collect(),
+            relink: Duration::from_millis(1_500),
+            jobs: 2,
+        }
+    }
+}
+
 /// A real appliance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhysicalAppliance {
@@ -195,7 +205,7 @@ mod tests {
         let Rig::Virtual(bench) = Rig::load(&folder.join("virtual.toml")).unwrap() else {
             panic!("not virtual")
         };
-        assert_eq!(bench.boards.len(), MODELS.len());
+        assert_eq!(bench, VirtualRig::default());
         let Rig::Physical(pair) = Rig::load(&folder.join("example-pair.toml")).unwrap() else {
             panic!("not physical")
         };

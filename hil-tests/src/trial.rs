@@ -101,6 +101,17 @@ impl<'a> Trial<'a> {
         act(self.appliance).with_context(|| format!("stimulus: {text}"))
     }
 
+    /// The agent is stopped in order, and the relays have come to rest: somebody else's turn.
+    pub fn stop_agent(&mut self) -> Result<()> {
+        self.strike("systemctl stop", |appliance| {
+            Ok(appliance.shell("systemctl stop fencepost")?)
+        })?;
+        let bound = self.ordered_within(SLACK * 4);
+        self.expect_relays(RelayState::Bypass, bound, "after a stop")?;
+        self.may_return();
+        Ok(())
+    }
+
     /// A fault of the board begins.
     pub fn inject(&mut self, text: &str, fault: BoardFault) -> Result<()> {
         self.strike(text, |appliance| Ok(appliance.inject(fault)?))

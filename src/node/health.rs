@@ -95,6 +95,13 @@ impl Health {
         }
     }
 
+    /// The agent begins now: until here nobody could have been heard, however long its start took.
+    pub(super) fn begin(&mut self, now: Instant) {
+        for check in &mut self.checks {
+            check.heard_at = check.heard_at.max(now);
+        }
+    }
+
     /// The first thing that speaks against `segment`, worst first.
     pub(super) fn objection(&self, segment: &Segment) -> Option<Objection> {
         let of = |health: CheckHealth| {

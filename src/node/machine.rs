@@ -290,6 +290,7 @@ impl Node {
 
     fn start(&mut self, now: Instant, saved: Saved, left: &BTreeMap<String, RelayState>) {
         self.started = true;
+        self.health.begin(now);
         let ledger = match saved {
             Saved::Nothing => "nothing saved: first start on this machine".to_owned(),
             Saved::State(state) => {

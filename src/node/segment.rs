@@ -292,6 +292,15 @@ impl Segment {
         let was_cut_by_others = !moved.commanded && self.left == Some(RelayState::Normal);
         if was_cut_by_others {
             self.prove_again(now);
+            // The cut came before the next reading would have: nobody else will tell that it was moved behind our back.
+            let segment = self.policy.name.clone();
+            let (left, found) = (RelayState::Normal, moved.before);
+            let fact = Fact::FoundMoved {
+                segment,
+                left,
+                found,
+            };
+            out.record(now, Level::Alarm, fact);
         }
         self.left = Some(state.into());
         self.reaffirm = false;

@@ -65,7 +65,7 @@ type Carrier = Arc<Mutex<[bool; 2]>>;
 /// The appliance. Fields end in this order: wires before the machine they hang on.
 pub struct Appliance {
     traffic: Traffic,
-    _segment: Segment,
+    segment: Segment,
     _ticker: Ticker,
     node: Arc<RwLock<Node>>,
     carrier: Carrier,
@@ -138,7 +138,7 @@ impl Appliance {
         });
         Ok(Self {
             traffic: Traffic::start(clock, &source_a, &source_b),
-            _segment: segment,
+            segment,
             _ticker: board.tick_every(Duration::from_millis(1)),
             node,
             carrier,
@@ -244,6 +244,16 @@ impl Appliance {
             _ => None,
         };
         self.journal().iter().filter_map(moved).collect()
+    }
+
+    /// Moves of the first segment as its wire followed them since `since`: the rig's own lateness included, as frames met it.
+    pub fn wire_moves_since(&self, since: Instant) -> Vec<(Instant, RelayState)> {
+        self.segment
+            .moves()
+            .into_iter()
+            .filter(|moved| moved.at >= since)
+            .map(|moved| (moved.at, moved.to))
+            .collect()
     }
 
     /// Forgets what was reported: a scenario begins.

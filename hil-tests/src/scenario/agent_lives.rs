@@ -66,8 +66,10 @@ fn agent_restarted(trial: &mut Trial<'_>) -> Result<()> {
 fn agent_upgraded(trial: &mut Trial<'_>) -> Result<()> {
     let before = pid(trial)?;
     // A package replaces the file by a rename: another inode, and the running program keeps its own. The appended bytes make it another file.
+    // It syncs first, as dpkg does: the successor's own first sync would otherwise wait for the whole program to reach the disk. Then the new
+    // program judges the site, as a careful operator would have it: that also has the emulator translate it before it is needed.
     let replace = format!(
-        "cp {PROGRAM} {PROGRAM}.new && echo upgraded >> {PROGRAM}.new && mv {PROGRAM}.new {PROGRAM}"
+        "cp {PROGRAM} {PROGRAM}.new && echo upgraded >> {PROGRAM}.new && mv {PROGRAM}.new {PROGRAM}; sync; {PROGRAM} check; {PROGRAM} status; true"
     );
     trial.appliance.shell(&replace)?;
     trial.strike_in_guest(

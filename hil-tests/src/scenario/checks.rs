@@ -33,7 +33,7 @@ fn check_fails(trial: &mut Trial<'_>) -> Result<()> {
     trial.strike_in_guest("check critical", &format!("echo critical > {CHECK_FILE}"))?;
     trial.expect_relays(
         RelayState::Bypass,
-        CHECK_INTERVAL + PLUGIN + SLACK,
+        trial.ordered_within(CHECK_INTERVAL + PLUGIN + SLACK),
         "a failover check fails",
     )?;
     trial.expect_event("check_failed", Duration::from_secs(10))?;
@@ -65,7 +65,7 @@ fn check_fails(trial: &mut Trial<'_>) -> Result<()> {
 
 fn check_plugin_hangs(trial: &mut Trial<'_>) -> Result<()> {
     trial.strike_in_guest("plugin hangs", &format!("echo hang > {CHECK_FILE}"))?;
-    let bound = CHECK_INTERVAL + CHECK_TIMEOUT + PLUGIN + SLACK;
+    let bound = trial.ordered_within(CHECK_INTERVAL + CHECK_TIMEOUT + PLUGIN + SLACK);
     trial.expect_relays(
         RelayState::Bypass,
         bound,

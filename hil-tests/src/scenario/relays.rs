@@ -16,7 +16,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "relay-stuck",
         shows: "a relay that does not obey a cut is told loudly, never reported as cut, and obeys once it comes free",
-        needs: &[Capability::ReadBack],
+        needs: &[Capability::SeesContacts],
         aftermath: Aftermath::Rest,
         run: relay_stuck,
     },

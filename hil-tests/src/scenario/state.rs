@@ -25,7 +25,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "ledger-unwritable",
-        shows: "with a read-only disk the relays are held, the agent says so, and an order it cannot save is not carried out",
+        shows: "with a state directory it may not write to, the relays are held, the agent says so, and an order it cannot save is not carried out",
         needs: &[],
         aftermath: Aftermath::Rubble,
         run: ledger_unwritable,
@@ -60,12 +60,12 @@ fn disk_full(trial: &mut Trial<'_>) -> Result<()> {
 }
 
 fn ledger_unwritable(trial: &mut Trial<'_>) -> Result<()> {
-    on_small_disk(trial)?;
-    trial.strike_in_guest("disk read-only", &format!("mount -o remount,ro {STATE}"))?;
+    // The agent is root without the capability to pass over permissions.
+    trial.strike_in_guest("state directory read-only", &format!("chmod 500 {STATE}"))?;
     held_without_disk(
         trial,
-        "disk read-only",
-        &format!("mount -o remount,rw {STATE}"),
+        "state directory read-only",
+        &format!("chmod 750 {STATE}"),
     )
 }
 
@@ -82,15 +82,16 @@ fn on_small_disk(trial: &mut Trial<'_>) -> Result<()> {
 fn held_without_disk(trial: &mut Trial<'_>, what: &str, heal: &str) -> Result<()> {
     let since = trial.stimulus();
     let name = trial.appliance.model().site_name(0);
-    // An order that is not saved would be forgotten by a crash: it must not be carried out.
+    // An order to hold the relay in Normal that a crash would forget must not be carried out.
     let order = trial
         .appliance
-        .exec(&["fencepost", "bypass", &name, "bypass"], COMMAND)?;
+        .exec(&["fencepost", "bypass", &name, "normal"], COMMAND)?;
+    let said = format!("{}{}", order.stdout, order.stderr);
     ensure!(
-        !order.success(),
-        "{what}: an order that cannot be saved was accepted: {}",
-        order.stdout
+        !order.success() && said.contains("could not be saved"),
+        "{what}: an order that cannot be saved was answered: {said}"
     );
+    trial.saw(said.trim().to_owned());
     trial.expect_status(
         Duration::from_secs(15),
         &format!("{what}: the agent says so"),

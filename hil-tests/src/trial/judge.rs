@@ -143,7 +143,14 @@ impl Trial<'_> {
         Ok(())
     }
 
-    fn is_wave(&self) -> bool {
+    /// How soon contacts must follow an order that is given within `bound`: a wave is cut by silence, so its timer comes on top.
+    pub fn ordered_within(&self, bound: Duration) -> Duration {
+        let wave = if self.is_wave() { self.period() } else { None };
+        bound + wave.unwrap_or_default()
+    }
+
+    /// Whether edges on a line are what holds the relay.
+    pub fn is_wave(&self) -> bool {
         self.appliance.profile().dead_man.kind == fencepost::board::profile::DeadManKind::PulseTrain
     }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use fencepost::board::RelayState;
 use fencepost::node::Instant;
 use fencepost::sim::{BoardEvent, BoardFact};
 
 use super::Trial;
 use crate::appliance::guest_clock::ms;
-use crate::oracle::{Leaks, Span, leaks};
+use crate::oracle::{Leaks, Span, Track, leaks};
 use crate::outcome::{Bound, Gap, Moment, Path, RelayTrack, Since, Timeline, Way};
 use crate::wire::traffic::{Direction, Report, Via};
 
@@ -43,11 +44,11 @@ impl Trial<'_> {
             from: self.start,
             to,
         };
-        let tracks = self.tracks();
-        let wires = tracks
-            .first()
-            .map(|track| track.wire_spans(whole, self.appliance.relink()))
-            .unwrap_or_default();
+        let wire = Track {
+            at_start: RelayState::Normal,
+            moves: self.appliance.wire_moves_since(self.start),
+        };
+        let wires = wire.wire_spans(whole, self.appliance.relink());
         let away: Vec<Span> = self
             .away
             .iter()
