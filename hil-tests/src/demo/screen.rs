@@ -143,7 +143,7 @@ fn look(watch: &Watch, shown: &Mutex<Shown>, ink: Ink, begun: Instant) {
         while column + COLUMN + UNDER_WAY <= now {
             let seen = watch.traffic(column, column + COLUMN);
             news.push(passed(&seen.a_to_b, &seen.b_to_a));
-            column = column + COLUMN;
+            column += COLUMN;
         }
         let state = watch.relay();
         let mut shown = lock(shown);
