@@ -167,11 +167,23 @@ fn told(entry: &Entry) -> String {
         .unwrap_or("?")
         .replace('_', " ");
     for (name, value) in fields.iter().filter(|(name, _)| *name != "fact") {
-        let value = match value {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        words += &format!(" {name}={value}");
+        words += &format!(", {} {}", name.replace('_', " "), in_words(value));
     }
     words
+}
+
+/// A value for people: durations in seconds, variants by their name and what belongs to it.
+fn in_words(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Null => "none".to_owned(),
+        serde_json::Value::String(text) => text.replace('_', " "),
+        serde_json::Value::Object(fields) => match (fields.get("secs"), fields.get("nanos")) {
+            (Some(secs), Some(nanos)) => {
+                let seconds = secs.as_f64().unwrap_or(0.0) + nanos.as_f64().unwrap_or(0.0) / 1e9;
+                format!("{seconds} s")
+            }
+            _ => fields.values().map(in_words).collect::<Vec<_>>().join(" "),
+        },
+        other => other.to_string(),
+    }
 }

@@ -72,7 +72,7 @@ pub(super) fn group(marks: &[f64], width: impl Fn(usize, usize) -> f64) -> Vec<G
         last,
         middle: (marks[first] + marks[last]) / 2.0,
     };
-    let half = |group: &Group| width(group.first, group.last) / 2.0 + 2.0;
+    let half = |group: &Group| width(group.first, group.last) / 2.0 + 5.0;
     for index in 0..marks.len() {
         let mut next = join(index, index);
         // Joining moves the middle to the left, so the one before may be reached as well.
