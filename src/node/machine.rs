@@ -147,6 +147,12 @@ impl Node {
 
     /// Told or found at wake-up: was this turn later than we asked for?
     fn wake(&mut self, now: Instant) {
+        if !self.started {
+            // Before the first event nobody could have been heard.
+            self.turned_at = now;
+            self.health.begin(now);
+            return;
+        }
         if let Some((due, _)) = self.poll_timeout() {
             let slept = now.since(due.max(self.turned_at));
             if slept >= SLEPT_MIN {
