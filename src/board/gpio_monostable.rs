@@ -128,6 +128,26 @@ impl GpioMonostable {
         }
     }
 
+    /// Kicking energises every coil whose line is still asserted. A relay that fell all the same (the timer ran
+    /// out, the supply had a dip) would be closed without a decision: take its line back first. Returns the
+    /// name of a segment with an asserted line and no contact to tell.
+    fn drop_fallen(&mut self) -> Result<Option<String>, Fault> {
+        let mut unseen = None;
+        for segment in 0..self.segments.len() {
+            if self.coils.get(segment)? != Some(true) {
+                continue;
+            }
+            let facts = self.segments.get(segment);
+            let rest = facts.map_or(RelayState::Unknown, Segment::rest);
+            match self.contacts.look(segment, rest)? {
+                Some(seen) if seen.state == RelayState::Normal => {}
+                Some(_) => self.coils.set(segment, false)?,
+                None => unseen = facts.map(|facts| facts.name.clone()),
+            }
+        }
+        Ok(unseen)
+    }
+
     /// Whether the timer lets current through to the coils, as far as is known.
     fn gate(&mut self) -> Gate {
         match self.dead_man() {
@@ -227,32 +247,16 @@ impl Controller for GpioMonostable {
 
     fn arm(&mut self, _period: Duration) -> Result<Armed, Fault> {
         self.tickets.void();
-        let gate = self.gate();
-        // Kicking a timer that ran out energises every coil whose line is still asserted.
-        for segment in 0..self.segments.len() {
-            if gate == Gate::Open || self.coils.get(segment)? != Some(true) {
-                continue;
-            }
-            let rest = self
-                .segments
-                .get(segment)
-                .map_or(RelayState::Unknown, Segment::rest);
-            match self.contacts.look(segment, rest)? {
-                Some(seen) if seen.state == RelayState::Normal => {}
-                Some(_) => self.coils.set(segment, false)?,
-                None => {
-                    return Err(Fault::Refused {
-                        what: "arm".to_owned(),
-                        reason: format!(
-                            "the coil of segment {} is asserted, and without a contact nobody knows \
-                             whether the timer has dropped it; cut the segment first",
-                            self.segments
-                                .get(segment)
-                                .map_or("", |facts| facts.name.as_str())
-                        ),
-                    });
-                }
-            }
+        if let Some(unseen) = self.drop_fallen()?
+            && self.gate() != Gate::Open
+        {
+            return Err(Fault::Refused {
+                what: "arm".to_owned(),
+                reason: format!(
+                    "the coil of segment {unseen} is asserted, and without a contact nobody knows \
+                     whether the timer has dropped it; cut the segment first"
+                ),
+            });
         }
         let Some(timer) = &mut self.timer else {
             return Ok(Armed {
@@ -271,6 +275,7 @@ impl Controller for GpioMonostable {
         let reason = match self.dead_man() {
             DeadManReading::Absent => return Ok(()),
             DeadManReading::Running { .. } => {
+                self.drop_fallen()?;
                 not_stale(self.clock.now(), alive_until)?;
                 return match &mut self.timer {
                     Some(timer) => timer.pulse(self.clock.as_mut()),

@@ -192,3 +192,20 @@ fn a_relay_that_drops_by_itself_is_seen() {
     bench.contacts.turn(0, false);
     assert_eq!(bench.state(), (RelayState::Bypass, Evidence::Contacts));
 }
+
+#[test]
+fn neither_a_kick_nor_arming_closes_a_relay_that_fell_by_itself() {
+    for arm in [false, true] {
+        let mut bench = bench(true, true, Fitted::Both);
+        bench.driver.arm(PERIOD).unwrap();
+        // A dip in the coil supply: the line is still asserted, the contact has opened.
+        bench.contacts.turn(0, false);
+        if arm {
+            bench.driver.arm(PERIOD).unwrap();
+        } else {
+            bench.kick().unwrap();
+        }
+        assert_eq!(bench.coils.written(), [[false]], "arm: {arm}");
+        assert_eq!(bench.state().0, RelayState::Bypass);
+    }
+}
