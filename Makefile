@@ -5,24 +5,39 @@ DESTDIR ?=
 PREFIX ?= /usr
 GENERATED = target/package
 
-.PHONY: all build demo test bench lint docs generate install package clean
+HIL = target/debug/hil
+
+.PHONY: all build setup demo test bench lint docs generate install package clean
 
 all: build
 
 build:
 	$(CARGO) build --workspace
 
-# Formatting, lints, units, rules and scripts.
+# Debian packages for building, testing and the rig. Does nothing when they are there.
+setup:
+	@.ci/setup
+
+# The main job on a virtual appliance: traffic, a killed agent, the relay, the measured gap.
+demo: setup build
+	$(HIL) demo
+
+# Everything, with one line of numbers at the end. Some stages only: make test STAGES="fuzz sim"
+test: setup
+	@.ci/test-all $(STAGES)
+
+# Failure-to-relay times of each board, the control loop's lateness, memory and CPU; as shipped, so optimised.
+bench: setup
+	$(CARGO) build --workspace --release
+	target/release/hil bench
+
+# Formatting, lints, units, rules, scripts, licences.
 lint: build
-	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	packaging/verify target/debug/fencepost
-	@if command -v cargo-deny >/dev/null; then cargo deny check; \
-	else echo "skipped: cargo deny (install it with: cargo install cargo-deny)"; fi
+	@.ci/test-all formatting clippy packaging scripts supply
 
 # API documentation, with every broken link an error.
 docs:
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	@.ci/test-all docs
 
 # Manual pages and completions, from the definitions that parse the command line.
 generate: target/release/fencepost

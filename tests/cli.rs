@@ -1,5 +1,7 @@
 //! The program as people and scripts meet it: the built binary, its output and its exit codes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 #[path = "support/board_server.rs"]
 mod board_server;
 

@@ -3,7 +3,7 @@
 mod bench;
 
 use bench::{Bench, ms, policy};
-use fencepost::board::controller::Fault;
+use fencepost::board::controller::{Evidence, Fault, Moved, SegmentReading};
 use fencepost::board::{CutState, RelayState};
 use fencepost::node::policy::{CarrierRole, Commissioning, SegmentPolicy};
 use fencepost::node::{Action, Cause, Command, Event, Fact, Stop, Verdict};
@@ -81,6 +81,19 @@ fn a_restart_moves_no_relay() {
     bench.restart_agent();
     bench.run_for(3_000);
     assert_eq!((bench.relay, bench.moves), (RelayState::Normal, moves));
+}
+
+#[test]
+fn a_slow_start_is_not_the_checks_silence() {
+    // Longer than any check may be silent, shorter than the dead-man: nobody could have been heard meanwhile.
+    let mut bench = Bench::with_period(60_000);
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(3_000), |bench| bench.relay == RelayState::Normal);
+    let moves = bench.moves;
+    bench.restart_agent_slowly(10_000);
+    bench.run_for(1_000);
+    assert_eq!((bench.relay, bench.moves), (RelayState::Normal, moves));
+    assert!(!bench.recorded(|fact| matches!(fact, Fact::CheckFailed { .. })));
 }
 
 #[test]
@@ -256,6 +269,21 @@ fn a_relay_moved_behind_our_back_is_told_and_proven_anew() {
 }
 
 #[test]
+fn a_relay_moved_behind_our_back_is_told_even_if_a_cut_comes_before_the_next_reading() {
+    let mut bench = Bench::serving();
+    bench.relay = RelayState::Bypass;
+    bench.check(Verdict::Critical);
+    assert!(bench.recorded(|fact| matches!(
+        fact,
+        Fact::FoundMoved {
+            left: RelayState::Normal,
+            found: RelayState::Bypass,
+            ..
+        }
+    )));
+}
+
+#[test]
 fn links_that_negotiate_anew_after_a_move_are_no_failure() {
     let mut bench = Bench::with_carrier(CarrierRole::Always, 3_000);
     bench.check(Verdict::Ok);
@@ -404,7 +432,7 @@ fn segments_that_are_ready_together_close_one_after_the_other() {
         segment: 0,
         outcome: Err(refused),
     });
-    let asked = bench.took.iter().filter(asked).last();
+    let asked = bench.took.iter().rfind(asked);
     assert_eq!(asked, Some(&Action::TakeTicket { segment: 1 }));
 }
 
@@ -420,4 +448,61 @@ fn a_reading_too_old_to_kick_on_is_too_old_to_show() {
     bench.hold = |_| false;
     bench.release();
     assert_eq!(bench.status().segments[0].state, RelayState::Normal);
+}
+
+#[test]
+fn a_relay_found_moved_makes_the_dead_man_be_armed_again() {
+    // The controller may have restarted; not every one can say so.
+    let mut bench = Bench::serving();
+    bench.relay = RelayState::Bypass;
+    bench.took.clear();
+    bench.run_for(600);
+    let arms = |action: &Action| matches!(action, Action::Arm { .. });
+    assert!(bench.took.iter().any(arms));
+}
+
+#[test]
+fn a_check_that_speaks_again_is_believed_only_once_it_has_risen() {
+    let mut policy = policy(60_000, Commissioning::Done);
+    (policy.checks[0].rise, policy.checks[0].fall) = (3, 3);
+    let mut bench = Bench::with(policy);
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(5_000), |bench| bench.relay == RelayState::Normal);
+    bench.stuck = true;
+    bench.keep_checking = false;
+    bench.run_for(3_000);
+    assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
+
+    bench.check(Verdict::Critical);
+    assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
+    bench.check(Verdict::Ok);
+    assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
+}
+
+#[test]
+fn what_a_late_answer_says_ages_like_a_reading() {
+    let mut bench = Bench::started();
+    bench.hold = |action| matches!(action, Action::Close { .. });
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(5_000), |bench| bench.took.iter().any(is_close));
+    // Nothing is read from here on, and the right of the last kick lapses; then the close is answered.
+    bench.hold = |action| matches!(action, Action::Kick { .. } | Action::Read);
+    bench.run_for(3_000);
+    bench.relay = RelayState::Normal;
+    let after = SegmentReading {
+        state: RelayState::Normal,
+        evidence: Evidence::Contacts,
+    };
+    let moved = Moved {
+        before: RelayState::Bypass,
+        after,
+        commanded: true,
+    };
+    bench.give(Event::SegmentClosed {
+        segment: 0,
+        outcome: Ok(moved),
+    });
+    assert_eq!(bench.status().segments[0].state, RelayState::Normal);
+    bench.run_for(3_000);
+    assert_eq!(bench.status().segments[0].state, RelayState::Unknown);
 }

@@ -1,7 +1,9 @@
 //! Seeded worlds on every board: a bounded number of them here, as many as wanted by `FENCEPOST_SIM_SEEDS`.
 
+use fencepost::sim::mutant::Mutant;
+use fencepost::sim::run::run_mutant;
 use fencepost::sim::sweep::sweep;
-use fencepost::sim::{Mode, Subject};
+use fencepost::sim::{Mode, Subject, run};
 
 const SEEDS: u64 = 2_000;
 
@@ -28,4 +30,43 @@ fn every_world_holds() {
         "{} invariants broke",
         report.broken.len()
     );
+}
+
+/// Worlds in which a mistake must be seen at the latest.
+const MUTANT_SEEDS: u64 = 400;
+
+#[test]
+fn every_mistake_is_seen() {
+    let ideal = Subject::load("ideal").unwrap();
+    for (mutant, invariant) in Mutant::ALL {
+        let seen = (0..MUTANT_SEEDS).find_map(|seed| {
+            let failure = run_mutant(seed, &ideal, Mode::Storm, mutant).err()?;
+            (failure.broken.invariant == invariant).then_some(seed)
+        });
+        assert!(seen.is_some(), "{mutant:?} was not seen by {invariant} in {MUTANT_SEEDS} worlds");
+        println!("{mutant:?}: {invariant} in world {seen:?}");
+    }
+}
+
+#[test]
+fn one_seed_is_one_world() {
+    for subject in &Subject::all() {
+        let first = run(7, subject, Mode::Storm).expect("holds");
+        let second = run(7, subject, Mode::Storm).expect("holds");
+        assert_eq!(first, second, "{}", subject.id());
+        assert!(first.tally.turns > 100, "{} hardly lived: {:?}", subject.id(), first.tally);
+    }
+}
+
+#[test]
+fn a_failure_says_how_to_see_it_again() {
+    let ideal = Subject::load("ideal").unwrap();
+    let failure = (0..MUTANT_SEEDS)
+        .find_map(|seed| run_mutant(seed, &ideal, Mode::Storm, Mutant::NoDwell).err())
+        .expect("a world without a dwell breaks");
+    let text = failure.to_string();
+    let last = text.lines().last().unwrap();
+    assert_eq!(last, format!("hil sim --board ideal --seed {} --mode storm", failure.seed));
+    assert!(text.contains("BROKEN"), "{text}");
+    assert!(text.lines().any(|line| line.contains("Close")), "{text}");
 }

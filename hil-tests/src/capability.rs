@@ -15,6 +15,8 @@ pub enum Capability {
     FailsWithoutHost,
     /// The relay's place can be read back.
     ReadBack,
+    /// What is read back is the relay's own contacts.
+    SeesContacts,
     /// It hangs on an I2C or SMBus adapter.
     Bus,
     /// It hangs on GPIO lines.
@@ -35,17 +37,26 @@ impl Capability {
                 "has no dead-man ([dead_man] kind = \"absent\")",
             ),
             Self::FailsWithoutHost => (
-                board.dead_man.kind != DeadManKind::Absent || board.on_release == OnRelease::FallsToRest,
+                board.dead_man.kind != DeadManKind::Absent
+                    || board.on_release == OnRelease::FallsToRest,
                 "has no dead-man and its relays hold without the host ([release] relays = \"hold\"): nothing can cut a host that is gone",
             ),
             Self::ReadBack => (
+                board.segments.iter().all(|segment| {
+                    matches!(segment.read_back, ReadBack::Contacts | ReadBack::Register)
+                }),
+                "cannot read its relays back ([segments] read_back)",
+            ),
+            Self::SeesContacts => (
                 board
                     .segments
                     .iter()
-                    .all(|segment| matches!(segment.read_back, ReadBack::Contacts | ReadBack::Register)),
-                "cannot read its relays back ([segments] read_back)",
+                    .all(|segment| segment.read_back == ReadBack::Contacts),
+                "cannot see its relays' contacts ([segments] read_back): one that does not move looks as if it had",
             ),
-            Self::Bus | Self::ForeignWrites => (has_bus(board), "hangs on GPIO lines, not on a bus"),
+            Self::Bus | Self::ForeignWrites => {
+                (has_bus(board), "hangs on GPIO lines, not on a bus")
+            }
             Self::Lines => (!has_bus(board), "hangs on a bus, not on GPIO lines"),
             Self::HoldsOnRelease => (
                 board.on_release == OnRelease::Holds,
@@ -84,6 +95,7 @@ mod tests {
             ("technexion-tek-imx8mp", Capability::FailsWithoutHost, true),
             ("riverbed", Capability::ReadBack, false),
             ("lanner-gen3/mb-8771", Capability::ReadBack, true),
+            ("lanner-gen3/mb-8771", Capability::SeesContacts, false),
             ("gpio-monostable", Capability::Lines, true),
             ("gpio-monostable", Capability::Bus, false),
         ];

@@ -20,9 +20,7 @@ pub enum RigError {
         source: io::Error,
     },
     /// A program of the host failed.
-    #[error(
-        "`{command}` failed ({status}):\n{output}\ninstall what hil-tests/guest/host-packages.txt lists, then try again"
-    )]
+    #[error("`{command}` failed ({status}):\n{output}\nrun `make setup`, then try again")]
     Command {
         /// Program and arguments.
         command: String,

@@ -15,6 +15,7 @@ pub mod measure;
 mod message;
 pub mod oracle;
 pub mod outcome;
+pub mod physical;
 pub mod qemu;
 pub mod qmp;
 pub mod report;

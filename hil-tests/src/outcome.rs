@@ -199,7 +199,9 @@ mod tests {
     #[test]
     fn the_last_line_is_exact() {
         let mut totals = Totals::default();
-        [Verdict::Pass, Verdict::Skipped, Verdict::Pass].map(|result| totals.count(result));
+        for result in [Verdict::Pass, Verdict::Skipped, Verdict::Pass] {
+            totals.count(result);
+        }
         assert_eq!(totals.to_string(), "2 passed, 0 failed, 1 skipped");
     }
 

@@ -35,6 +35,8 @@ use crate::message::PORT;
 use crate::qmp::{Event, Qmp};
 use crate::vhost::{self, gpio::Gpio, i2c::I2c, i2c::Shape};
 
+/// Added to our own niceness for a machine: the wires and boards it hangs on must not wait for it.
+const MACHINE_NICE: &str = "5";
 /// How long QEMU may take to open its sockets.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Kernel command line of every guest. No tracing, no self-tests, no mitigations: none is under test, all cost time under emulation.
@@ -410,7 +412,7 @@ fn spawn(program: &str, arguments: Vec<OsString>, log: &Path) -> Result<Child> {
     let errors = log_file.try_clone().at("cannot write", log)?;
     let mut command = Command::new("setpriv");
     command
-        .args(["--pdeathsig", "KILL", program])
+        .args(["--pdeathsig", "KILL", "nice", "-n", MACHINE_NICE, program])
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(log_file)

@@ -32,6 +32,16 @@ pub struct VirtualRig {
     pub jobs: usize,
 }
 
+impl Default for VirtualRig {
+    fn default() -> Self {
+        Self {
+            boards: MODELS.iter().map(|model| model.name.to_owned()).collect(),
+            relink: Duration::from_millis(1_500),
+            jobs: 2,
+        }
+    }
+}
+
 /// A real appliance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhysicalAppliance {
@@ -107,11 +117,17 @@ impl Rig {
         let raw: RawRig = toml::from_str(text).map_err(|error| error.to_string())?;
         match (raw.kind, raw.on_this_host, raw.appliance.as_slice()) {
             (RawKind::Virtual, Some(raw), []) => raw.understand().map(Self::Virtual),
-            (RawKind::Physical, None, appliances @ [_, ..]) => {
-                appliances.iter().map(RawAppliance::understand).collect::<std::result::Result<_, _>>().map(Self::Physical)
+            (RawKind::Physical, None, appliances @ [_, ..]) => appliances
+                .iter()
+                .map(RawAppliance::understand)
+                .collect::<std::result::Result<_, _>>()
+                .map(Self::Physical),
+            (RawKind::Virtual, ..) => {
+                Err("kind = \"virtual\" needs a [virtual] table and no [[appliance]]".to_owned())
             }
-            (RawKind::Virtual, ..) => Err("kind = \"virtual\" needs a [virtual] table and no [[appliance]]".to_owned()),
-            (RawKind::Physical, ..) => Err("kind = \"physical\" needs [[appliance]] tables and no [virtual]".to_owned()),
+            (RawKind::Physical, ..) => {
+                Err("kind = \"physical\" needs [[appliance]] tables and no [virtual]".to_owned())
+            }
         }
     }
 }
@@ -120,30 +136,53 @@ impl RawVirtual {
     fn understand(self) -> std::result::Result<VirtualRig, String> {
         if let Some(unknown) = self.boards.iter().find(|name| Model::named(name).is_none()) {
             let known = MODELS.map(|model| model.name).join(", ");
-            return Err(format!("no board `{unknown}` in the matrix; there are: {known}"));
+            return Err(format!(
+                "no board `{unknown}` in the matrix; there are: {known}"
+            ));
         }
         if !(1..=16).contains(&self.jobs) {
             return Err(format!("jobs = {}: expected 1 to 16", self.jobs));
         }
-        Ok(VirtualRig { boards: self.boards, relink: Duration::from_millis(self.relink_ms), jobs: self.jobs })
+        Ok(VirtualRig {
+            boards: self.boards,
+            relink: Duration::from_millis(self.relink_ms),
+            jobs: self.jobs,
+        })
     }
 }
 
 impl RawAppliance {
     fn understand(&self) -> std::result::Result<PhysicalAppliance, String> {
         let name = &self.name;
-        catalogue::load(&[], &self.board).map_err(|error| format!("appliance `{name}`: {error}"))?;
+        catalogue::load(&[], &self.board)
+            .map_err(|error| format!("appliance `{name}`: {error}"))?;
         let power = match (&self.power_off, &self.power_on) {
             (None, None) => None,
-            (Some(off), Some(on)) if !off.is_empty() && !on.is_empty() => Some(PowerSwitch { off: off.clone(), on: on.clone() }),
-            _ => return Err(format!("appliance `{name}`: power_off and power_on go together, each with a program")),
+            (Some(off), Some(on)) if !off.is_empty() && !on.is_empty() => Some(PowerSwitch {
+                off: off.clone(),
+                on: on.clone(),
+            }),
+            _ => {
+                return Err(format!(
+                    "appliance `{name}`: power_off and power_on go together, each with a program"
+                ));
+            }
         };
         // An ssh destination that begins with a dash would be taken for an option.
-        if self.ssh.is_empty() || self.ssh.starts_with('-') || self.ssh.contains(char::is_whitespace) {
-            return Err(format!("appliance `{name}`: ssh = `{}`: expected user@host", self.ssh));
+        if self.ssh.is_empty()
+            || self.ssh.starts_with('-')
+            || self.ssh.contains(char::is_whitespace)
+        {
+            return Err(format!(
+                "appliance `{name}`: ssh = `{}`: expected user@host",
+                self.ssh
+            ));
         }
         if self.traffic[0] == self.traffic[1] {
-            return Err(format!("appliance `{name}`: both traffic ports are {}", self.traffic[0]));
+            return Err(format!(
+                "appliance `{name}`: both traffic ports are {}",
+                self.traffic[0]
+            ));
         }
         Ok(PhysicalAppliance {
             name: name.clone(),
@@ -163,9 +202,13 @@ mod tests {
     #[test]
     fn shipped_rigs_are_understood() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("rigs");
-        let Rig::Virtual(bench) = Rig::load(&folder.join("virtual.toml")).unwrap() else { panic!("not virtual") };
-        assert_eq!(bench.boards.len(), MODELS.len());
-        let Rig::Physical(pair) = Rig::load(&folder.join("example-pair.toml")).unwrap() else { panic!("not physical") };
+        let Rig::Virtual(bench) = Rig::load(&folder.join("virtual.toml")).unwrap() else {
+            panic!("not virtual")
+        };
+        assert_eq!(bench, VirtualRig::default());
+        let Rig::Physical(pair) = Rig::load(&folder.join("example-pair.toml")).unwrap() else {
+            panic!("not physical")
+        };
         assert_eq!(pair.len(), 2);
         assert!(pair[0].power.is_some() && pair[1].power.is_none());
     }
@@ -176,8 +219,14 @@ mod tests {
             ("kind = \"virtual\"", "needs a [virtual] table"),
             ("kind = \"physical\"", "needs [[appliance]] tables"),
             ("kind = \"other\"", "unknown variant"),
-            ("kind = \"virtual\"\n[virtual]\nboards = [\"nope\"]\nrelink_ms = 1\njobs = 1", "no board `nope`"),
-            ("kind = \"virtual\"\n[virtual]\nboards = []\nrelink_ms = 1\njobs = 1\nextra = 1", "unknown field `extra`"),
+            (
+                "kind = \"virtual\"\n[virtual]\nboards = [\"nope\"]\nrelink_ms = 1\njobs = 1",
+                "no board `nope`",
+            ),
+            (
+                "kind = \"virtual\"\n[virtual]\nboards = []\nrelink_ms = 1\njobs = 1\nextra = 1",
+                "unknown field `extra`",
+            ),
             (
                 "kind = \"physical\"\n[[appliance]]\nname = \"a\"\nboard = \"reference\"\nssh = \"-oProxyCommand=x\"\ntraffic = [\"a\", \"b\"]\nrelink_ms = 1",
                 "expected user@host",

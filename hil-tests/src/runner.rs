@@ -12,12 +12,17 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
+use fencepost::board::RelayState;
+
 use crate::appliance::model::{MODELS, Model};
 use crate::appliance::{Appliance, Setting};
 use crate::guest::Image;
 use crate::outcome::{Outcome, Report, Timeline, Totals, Verdict};
 use crate::scenario::{Aftermath, Scenario};
 use crate::trial::Trial;
+
+/// How often an appliance is brought to rest for one scenario.
+const TRIES: usize = 3;
 
 /// What to run, and where results go.
 #[derive(Debug, Clone, Default)]
@@ -52,11 +57,18 @@ struct Output {
 /// Runs the plan. Results are printed as they come.
 pub fn run(plan: &Plan) -> Result<Totals> {
     let shares = shares(plan)?;
-    let lines = plan.json.as_ref().map(|path| std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display())));
+    let lines = plan.json.as_ref().map(|path| {
+        std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))
+    });
     if let Some(folder) = &plan.report {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    let output = Mutex::new(Output { totals: Totals::default(), lines: lines.transpose()?, report: plan.report.clone() });
+    let output = Mutex::new(Output {
+        totals: Totals::default(),
+        lines: lines.transpose()?,
+        report: plan.report.clone(),
+    });
     let image = Image::prepare(&mut |what| eprintln!("hil: {what}"))?;
     let queue = Mutex::new(shares);
     std::thread::scope(|scope| {
@@ -77,16 +89,30 @@ fn shares(plan: &Plan) -> Result<VecDeque<Share>> {
         [] => MODELS.to_vec(),
         names => {
             let known = || MODELS.map(|model| model.name).join(", ");
-            let found = names.iter().map(|name| Model::named(name).with_context(|| format!("no board {name}; there are: {}", known())));
+            let found = names.iter().map(|name| {
+                Model::named(name)
+                    .with_context(|| format!("no board {name}; there are: {}", known()))
+            });
             found.collect::<Result<_>>()?
         }
     };
     for name in &plan.scenarios {
-        ensure!(Scenario::named(name).is_some(), "no scenario {name}: see `hil list`");
+        ensure!(
+            Scenario::named(name).is_some(),
+            "no scenario {name}: see `hil list`"
+        );
     }
-    let wanted = |scenario: &Scenario| plan.scenarios.is_empty() || plan.scenarios.iter().any(|name| name == scenario.name);
+    let wanted = |scenario: &Scenario| {
+        plan.scenarios.is_empty() || plan.scenarios.iter().any(|name| name == scenario.name)
+    };
     let scenarios: Vec<Scenario> = Scenario::all().into_iter().filter(wanted).collect();
-    Ok(models.into_iter().map(|model| Share { model, scenarios: scenarios.clone() }).collect())
+    Ok(models
+        .into_iter()
+        .map(|model| Share {
+            model,
+            scenarios: scenarios.clone(),
+        })
+        .collect())
 }
 
 fn run_share(share: Share, image: &Image, setting: &Setting, output: &Mutex<Output>) {
@@ -101,23 +127,44 @@ fn run_share(share: Share, image: &Image, setting: &Setting, output: &Mutex<Outp
         if let Some(reason) = skipped {
             let outcome = clock.outcome(&scenario, &model, Verdict::Skipped, reason);
             // The page shows skips too.
-            lock(output).tell(&outcome.clone(), Some(&Report { outcome, timeline: Timeline::default() }));
+            lock(output).tell(
+                &outcome.clone(),
+                Some(&Report {
+                    outcome,
+                    timeline: Timeline::default(),
+                }),
+            );
             continue;
         }
-        let run = AssertUnwindSafe(|| run_one(&scenario, model, &mut appliance, image, setting, &clock));
+        let run =
+            AssertUnwindSafe(|| run_one(&scenario, model, &mut appliance, image, setting, &clock));
         let report = catch_unwind(run).unwrap_or_else(|_| {
-            let reason = "the rig itself failed in this scenario: see its panic on standard error".to_owned();
-            Report { outcome: clock.outcome(&scenario, &model, Verdict::Fail, reason), timeline: Timeline::default() }
+            let reason = "the rig itself failed in this scenario: see its panic on standard error"
+                .to_owned();
+            Report {
+                outcome: clock.outcome(&scenario, &model, Verdict::Fail, reason),
+                timeline: Timeline::default(),
+            }
         });
+        lock(output).tell(&report.outcome, Some(&report));
         if report.outcome.result == Verdict::Fail || scenario.aftermath == Aftermath::Rubble {
             appliance = None;
         }
-        lock(output).tell(&report.outcome, Some(&report));
     }
 }
 
-fn run_one(scenario: &Scenario, model: Model, appliance: &mut Option<Appliance>, image: &Image, setting: &Setting, clock: &Started) -> Report {
-    let failed = |reason: String| Report { outcome: clock.outcome(scenario, &model, Verdict::Fail, reason), timeline: Timeline::default() };
+fn run_one(
+    scenario: &Scenario,
+    model: Model,
+    appliance: &mut Option<Appliance>,
+    image: &Image,
+    setting: &Setting,
+    clock: &Started,
+) -> Report {
+    let failed = |reason: String| Report {
+        outcome: clock.outcome(scenario, &model, Verdict::Fail, reason),
+        timeline: Timeline::default(),
+    };
     let taken = match appliance.take() {
         Some(appliance) => Ok(appliance),
         None => Appliance::new(model, image.clone(), setting.clone()),
@@ -126,8 +173,18 @@ fn run_one(scenario: &Scenario, model: Model, appliance: &mut Option<Appliance>,
         Ok(bench) => appliance.insert(bench),
         Err(error) => return failed(format!("no appliance: {error}")),
     };
-    if let Err(error) = bench.settle_normal() {
-        return failed(format!("not begun: {error}"));
+    // Emulation may trip a check between the two: then it has to come to rest once more.
+    for _ in 0..TRIES {
+        if let Err(error) = bench.settle_normal() {
+            return failed(format!("not begun: {error}"));
+        }
+        if bench
+            .relays()
+            .iter()
+            .all(|relay| *relay == RelayState::Normal)
+        {
+            break;
+        }
     }
     let mut trial = match Trial::begin(bench) {
         Ok(trial) => trial,
@@ -145,8 +202,16 @@ fn run_one(scenario: &Scenario, model: Model, appliance: &mut Option<Appliance>,
             measured.leaks.through_host, measured.leaks.lost_on_wire
         ));
     }
-    let result = if reasons.is_empty() { Verdict::Pass } else { Verdict::Fail };
-    let reason = if reasons.is_empty() { measured.seen.clone() } else { reasons.join("; ") };
+    let result = if reasons.is_empty() {
+        Verdict::Pass
+    } else {
+        Verdict::Fail
+    };
+    let reason = if reasons.is_empty() {
+        measured.seen.clone()
+    } else {
+        reasons.join("; ")
+    };
     let millis = |duration: std::time::Duration| (duration.as_secs_f64() * 10_000.0).round() / 10.0;
     let outcome = Outcome {
         gap_ms: Some((measured.gap_ms * 10.0).round() / 10.0),
@@ -155,7 +220,10 @@ fn run_one(scenario: &Scenario, model: Model, appliance: &mut Option<Appliance>,
         bound_ms: measured.bound.map(millis),
         ..clock.outcome(scenario, &model, result, reason)
     };
-    Report { outcome, timeline: measured.timeline }
+    Report {
+        outcome,
+        timeline: measured.timeline,
+    }
 }
 
 /// When something began, on both clocks people ask about.
@@ -166,11 +234,22 @@ struct Started {
 
 impl Started {
     fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { at: Instant::now(), seconds_since_1970: since.as_secs() }
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            at: Instant::now(),
+            seconds_since_1970: since.as_secs(),
+        }
     }
 
-    fn outcome(&self, scenario: &Scenario, model: &Model, result: Verdict, reason: String) -> Outcome {
+    fn outcome(
+        &self,
+        scenario: &Scenario,
+        model: &Model,
+        result: Verdict,
+        reason: String,
+    ) -> Outcome {
         Outcome {
             scenario: scenario.name.to_owned(),
             board: model.name.to_owned(),
@@ -197,9 +276,13 @@ impl Output {
         {
             eprintln!("hil: a result cannot be written: {error}");
         }
-        let Some((folder, report)) = self.report.as_ref().zip(report) else { return };
+        let Some((folder, report)) = self.report.as_ref().zip(report) else {
+            return;
+        };
         let path = folder.join(report.file_name());
-        let written = serde_json::to_vec(report).map_err(std::io::Error::from).and_then(|bytes| std::fs::write(&path, bytes));
+        let written = serde_json::to_vec(report)
+            .map_err(std::io::Error::from)
+            .and_then(|bytes| std::fs::write(&path, bytes));
         if let Err(error) = written {
             eprintln!("hil: {} cannot be written: {error}", path.display());
         }

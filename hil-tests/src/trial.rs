@@ -47,6 +47,10 @@ impl<'a> Trial<'a> {
         appliance.begin();
         let start = appliance.now();
         let at_start = appliance.relays();
+        ensure!(
+            at_start.iter().all(|relay| *relay == RelayState::Normal),
+            "the appliance is not at rest: relays {at_start:?}"
+        );
         Ok(Self {
             appliance,
             start,
@@ -64,7 +68,7 @@ impl<'a> Trial<'a> {
 
     /// The dead-man's effective period; without one, nothing.
     pub fn period(&self) -> Option<Duration> {
-        self.appliance.model().effective_period(self.appliance.profile())
+        self.appliance.model().effective_period()
     }
 
     /// When the last stimulus was given.
@@ -75,7 +79,10 @@ impl<'a> Trial<'a> {
     /// Notes what the rig did, without it being what bounds count from.
     pub fn note(&mut self, text: impl Into<String>) {
         let t_ms = ms(self.appliance.now());
-        self.faults.push(Moment { t_ms, text: text.into() });
+        self.faults.push(Moment {
+            t_ms,
+            text: text.into(),
+        });
     }
 
     /// A sentence for the result of a pass.
@@ -84,10 +91,25 @@ impl<'a> Trial<'a> {
     }
 
     /// Does something from outside the guest; bounds count from just before it.
-    pub fn strike<T>(&mut self, text: &str, act: impl FnOnce(&mut Appliance) -> Result<T>) -> Result<T> {
+    pub fn strike<T>(
+        &mut self,
+        text: &str,
+        act: impl FnOnce(&mut Appliance) -> Result<T>,
+    ) -> Result<T> {
         self.note(text);
         self.stimulus = self.appliance.now();
         act(self.appliance).with_context(|| format!("stimulus: {text}"))
+    }
+
+    /// The agent is stopped in order, and the relays have come to rest: somebody else's turn.
+    pub fn stop_agent(&mut self) -> Result<()> {
+        self.strike("systemctl stop", |appliance| {
+            Ok(appliance.shell("systemctl stop fencepost")?)
+        })?;
+        let bound = self.ordered_within(SLACK * 4);
+        self.expect_relays(RelayState::Bypass, bound, "after a stop")?;
+        self.may_return();
+        Ok(())
     }
 
     /// A fault of the board begins.
@@ -97,12 +119,25 @@ impl<'a> Trial<'a> {
 
     /// Runs a script in the guest; bounds count from the guest's own clock just before it.
     pub fn strike_in_guest(&mut self, text: &str, script: &str) -> Result<String> {
-        let said = self.appliance.shell(&format!("cat /proc/uptime; {script}")).with_context(|| format!("stimulus: {text}"))?;
+        let said = self
+            .appliance
+            .shell(&format!("cat /proc/uptime; {script}"))
+            .with_context(|| format!("stimulus: {text}"))?;
         let (uptime, rest) = said.split_once('\n').unwrap_or((&said, ""));
-        let seconds: f64 = uptime.split_whitespace().next().and_then(|word| word.parse().ok()).context("no uptime from the guest")?;
-        let at_ms = self.appliance.guest_to_rig_ms(seconds * 1000.0).context("the guest's clock is not known")?;
+        let seconds: f64 = uptime
+            .split_whitespace()
+            .next()
+            .and_then(|word| word.parse().ok())
+            .context("no uptime from the guest")?;
+        let at_ms = self
+            .appliance
+            .guest_to_rig_ms(seconds * 1000.0)
+            .context("the guest's clock is not known")?;
         self.stimulus = Instant::ZERO + Duration::from_secs_f64(at_ms.max(0.0) / 1000.0);
-        self.faults.push(Moment { t_ms: at_ms, text: text.to_owned() });
+        self.faults.push(Moment {
+            t_ms: at_ms,
+            text: text.to_owned(),
+        });
         Ok(rest.to_owned())
     }
 
@@ -112,7 +147,10 @@ impl<'a> Trial<'a> {
         self.stimulus = self.appliance.now();
         let done = self.appliance.shell(script);
         match done {
-            Ok(_) | Err(crate::error::RigError::Restarted { .. } | crate::error::RigError::Gone { .. }) => Ok(()),
+            Ok(_)
+            | Err(crate::error::RigError::Restarted { .. } | crate::error::RigError::Gone { .. }) => {
+                Ok(())
+            }
             Err(error) => Err(error).with_context(|| format!("stimulus: {text}")),
         }
     }
@@ -121,11 +159,18 @@ impl<'a> Trial<'a> {
     pub fn expect_relays(&mut self, state: RelayState, bound: Duration, why: &str) -> Result<()> {
         let due = self.stimulus + bound;
         let (from_ms, to_ms) = (ms(self.stimulus), ms(due));
-        self.bounds.push(Bound { from_ms, to_ms, text: format!("{state}: {why}") });
+        self.bounds.push(Bound {
+            from_ms,
+            to_ms,
+            text: format!("{state}: {why}"),
+        });
         self.bound = Some(bound);
         if state != RelayState::Normal {
             // From then on nothing may pass the host, until it is told that it may come back.
-            self.away.push(Span { from: due, to: Instant::from_nanos(u64::MAX) });
+            self.away.push(Span {
+                from: due,
+                to: Instant::from_nanos(u64::MAX),
+            });
         }
         // What came late is still looked for, so that the result can say how late.
         let give_up = due + bound.max(SLACK);
@@ -140,7 +185,13 @@ impl<'a> Trial<'a> {
             }
             std::thread::sleep(POLL);
         }
-        let arrived = self.appliance.moves_since(self.stimulus).into_iter().filter(|(_, _, to)| *to == state).map(|(at, ..)| at).max();
+        let arrived = self
+            .appliance
+            .moves_since(self.stimulus)
+            .into_iter()
+            .filter(|(_, _, to)| *to == state)
+            .map(|(at, ..)| at)
+            .max();
         let took = arrived.unwrap_or(self.stimulus).since(self.stimulus);
         self.relay = Some(took);
         ensure!(
@@ -183,7 +234,10 @@ impl<'a> Trial<'a> {
             "invariant_no_needless_move: {why}: {}",
             moves
                 .iter()
-                .map(|(at, segment, to)| format!("segment {segment} to {to} after {:.0} ms", at.since(from).as_secs_f64() * 1000.0))
+                .map(|(at, segment, to)| format!(
+                    "segment {segment} to {to} after {:.0} ms",
+                    at.since(from).as_secs_f64() * 1000.0
+                ))
                 .collect::<Vec<_>>()
                 .join(", ")
         );
@@ -204,14 +258,23 @@ impl<'a> Trial<'a> {
     }
 
     /// The agent says so itself within `timeout`.
-    pub fn expect_status(&mut self, timeout: Duration, what: &str, good: impl FnMut(&AgentStatus) -> bool) -> Result<AgentStatus> {
+    pub fn expect_status(
+        &mut self,
+        timeout: Duration,
+        what: &str,
+        good: impl FnMut(&AgentStatus) -> bool,
+    ) -> Result<AgentStatus> {
         match self.appliance.wait_status(timeout, good)? {
             Ok(status) => Ok(status),
             Err(None) => bail!("{what}: no agent answered within {timeout:?}"),
             Err(Some(last)) => bail!(
                 "{what}: not within {timeout:?}; last it said {:?}, segments {:?}",
                 last.node.reasons,
-                last.node.segments.iter().map(|segment| (&segment.name, segment.state, segment.wanted)).collect::<Vec<_>>()
+                last.node
+                    .segments
+                    .iter()
+                    .map(|segment| (&segment.name, segment.state, segment.wanted))
+                    .collect::<Vec<_>>()
             ),
         }
     }
@@ -221,14 +284,43 @@ impl<'a> Trial<'a> {
         let until = std::time::Instant::now() + timeout;
         loop {
             let events = self.appliance.events(self.first_event)?;
-            let named = events.iter().filter_map(|entry| serde_json::to_value(&entry.record.fact).ok()).find(|value| value["fact"] == fact);
+            let named = events
+                .iter()
+                .filter_map(|entry| serde_json::to_value(&entry.record.fact).ok())
+                .find(|value| value["fact"] == fact);
             if let Some(event) = named {
                 return Ok(event);
             }
-            let told = || events.iter().filter_map(|entry| serde_json::to_value(&entry.record.fact).ok()).map(|value| value["fact"].to_string()).collect::<Vec<_>>();
-            ensure!(std::time::Instant::now() < until, "the agent recorded no `{fact}` within {timeout:?}; it recorded {}", told().join(", "));
+            let told = || {
+                events
+                    .iter()
+                    .filter_map(|entry| serde_json::to_value(&entry.record.fact).ok())
+                    .map(|value| value["fact"].to_string())
+                    .collect::<Vec<_>>()
+            };
+            ensure!(
+                std::time::Instant::now() < until,
+                "the agent recorded no `{fact}` within {timeout:?}; it recorded {}",
+                told().join(", ")
+            );
             std::thread::sleep(Duration::from_millis(300));
         }
+    }
+
+    /// When the agent recorded `fact` since the scenario began, on the rig's clock.
+    pub fn event_at(&mut self, fact: &str) -> Result<Instant> {
+        let events = self.appliance.events(self.first_event)?;
+        let named = events.into_iter().find(|entry| {
+            serde_json::to_value(&entry.record.fact).is_ok_and(|value| value["fact"] == fact)
+        });
+        let entry = named.with_context(|| format!("the agent recorded no `{fact}`"))?;
+        let at_ms = self
+            .appliance
+            .agent_moments(&[entry])
+            .first()
+            .map(|moment| moment.t_ms)
+            .context("the guest's clock is not known")?;
+        Ok(Instant::ZERO + Duration::from_secs_f64(at_ms.max(0.0) / 1000.0))
     }
 
     /// Everything is as at rest again, within `timeout`, by itself.
@@ -239,8 +331,19 @@ impl<'a> Trial<'a> {
 
     fn tracks(&mut self) -> Vec<Track> {
         let moves = self.appliance.moves_since(self.start);
-        let of = |segment: usize| moves.iter().filter(move |(_, moved, _)| *moved == segment).map(|(at, _, to)| (*at, *to)).collect();
+        let of = |segment: usize| {
+            moves
+                .iter()
+                .filter(move |(_, moved, _)| *moved == segment)
+                .map(|(at, _, to)| (*at, *to))
+                .collect()
+        };
         let starts = self.at_start.iter().copied().enumerate();
-        starts.map(|(segment, at_start)| Track { at_start, moves: of(segment) }).collect()
+        starts
+            .map(|(segment, at_start)| Track {
+                at_start,
+                moves: of(segment),
+            })
+            .collect()
     }
 }

@@ -25,6 +25,9 @@
 
 use core::time::Duration;
 
+mod status;
+
+use self::status::{BPE, Bpe, Status};
 use super::bus::SmBus;
 use super::controller::{
     ArmProof, Armed, Controller, CutState, DeadManReading, Evidence, Fault, Identity, Latch, Moved,
@@ -49,11 +52,6 @@ const PERIOD_SECONDS_MAX: u8 = 63;
 const CLEAR: u8 = 1 << 0;
 const SET_NORMAL: u8 = 1 << 1;
 const SET_NON_NORMAL: u8 = 1 << 2;
-const BPE: u8 = 1 << 4;
-
-/// Input 1.
-const NON_NORMAL: u8 = 1 << 6;
-const NOT_EXPIRED: u8 = 1 << 7;
 
 /// Directions (1 = input) and idle output levels the vendor sets.
 const DIRECTION0: u8 = 0x00;
@@ -63,6 +61,9 @@ const IDLE1_OPEN: u8 = 0x2f;
 
 /// EEPROM cells of the PCA9559 take a few milliseconds (vendor's newer board: 4 ms); read back after this.
 const SETTINGS_WRITE: Duration = Duration::from_millis(10);
+
+/// A kick would start it with the period of its idle levels, 63 s.
+const RESTARTED: &str = "the controller restarted and forgot its period; it must be armed anew";
 
 /// The driver.
 pub(crate) struct CaswellGen2 {
@@ -82,34 +83,8 @@ pub(crate) struct CaswellGen2 {
 enum ArmedHere {
     Yes,
     No,
-}
-
-/// One look at a chip's second input port.
-#[derive(Debug, Clone, Copy)]
-struct Status(u8);
-
-/// Who decides what non-normal means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Bpe {
-    /// The expander drives the pin.
-    Driven,
-    /// It floats: the CPLD's own idea, which no source states, holds.
-    Floating,
-}
-
-impl Status {
-    fn state(self, bpe: Bpe) -> RelayState {
-        match (self.0 & NON_NORMAL != 0, bpe, self.0 & BPE != 0) {
-            (false, _, _) => RelayState::Normal,
-            (true, Bpe::Floating, _) => RelayState::Unknown,
-            (true, Bpe::Driven, true) => RelayState::Bypass,
-            (true, Bpe::Driven, false) => RelayState::Disconnect,
-        }
-    }
-
-    fn expired(self) -> bool {
-        self.0 & NOT_EXPIRED == 0
-    }
+    /// Armed, and since then found as from power-up: its period is gone, and it does not run.
+    Lost,
 }
 
 impl CaswellGen2 {
@@ -160,20 +135,33 @@ impl CaswellGen2 {
     }
 
     fn state(&mut self, chip: CaswellChip) -> Result<RelayState, Fault> {
-        self.io.attempt(|bus| {
+        let (bpe, status) = self.io.attempt(|bus| {
             let mut expander = Pca9555::new(bus, chip.address);
             let bpe = match expander.read(Register::Direction1)? & BPE {
                 0 => Bpe::Driven,
                 _ => Bpe::Floating,
             };
-            Ok(Status(expander.read(Register::Input1)?).state(bpe))
-        })
+            Ok((bpe, Status(expander.read(Register::Input1)?)))
+        })?;
+        if bpe == Bpe::Floating {
+            self.found_fresh();
+        }
+        Ok(status.state(bpe))
+    }
+
+    /// A chip is as from power-up. If this process had armed it, it restarted.
+    fn found_fresh(&mut self) {
+        if self.armed == ArmedHere::Yes {
+            self.armed = ArmedHere::Lost;
+            self.tickets.void();
+        }
     }
 
     /// Make the chip's pins outputs at idle levels, if nobody has.
     fn prepare(&mut self, chip: CaswellChip) -> Result<(), Fault> {
         let settings_address = self.settings_address;
-        self.io.attempt(|bus| {
+        let mut fresh = false;
+        let outcome = self.io.attempt(|bus| {
             let mut expander = Pca9555::new(bus, chip.address);
             let directions = [
                 expander.read(Register::Direction0)?,
@@ -182,6 +170,7 @@ impl CaswellGen2 {
             if directions == [DIRECTION0, DIRECTION1] {
                 return Ok(());
             }
+            fresh = true;
             let bpe = if bus.receive_byte(settings_address)? & mask(chip.bpe_bit) != 0 {
                 BPE
             } else {
@@ -192,7 +181,11 @@ impl CaswellGen2 {
             expander.bring(Register::Output1, 0xff, IDLE1_OPEN | bpe)?;
             expander.bring(Register::Direction0, 0xff, DIRECTION0)?;
             expander.bring(Register::Direction1, 0xff, DIRECTION1)
-        })
+        });
+        if fresh {
+            self.found_fresh();
+        }
+        outcome
     }
 
     fn pulse(&mut self, chip: CaswellChip, register: Register, pin: u8) -> Result<(), Fault> {
@@ -308,6 +301,12 @@ impl Vendor for CaswellGen2 {
         let chip = self.chip(segment)?;
         self.prepare(chip)?;
         let meaning = match state {
+            RelayState::Normal if self.armed == ArmedHere::Lost => {
+                return Err(Fault::Refused {
+                    what: "close".to_owned(),
+                    reason: RESTARTED.to_owned(),
+                });
+            }
             RelayState::Normal => return self.pulse(chip, Register::Output1, SET_NORMAL),
             RelayState::Disconnect => CutState::Disconnect,
             RelayState::Bypass | RelayState::Unknown => CutState::Bypass,
@@ -319,6 +318,8 @@ impl Vendor for CaswellGen2 {
     fn guarded(&mut self) -> Result<(), Fault> {
         let reason = if self.any_expired()? {
             "the dead-man has fired; arm it anew and prove the path again"
+        } else if self.armed == ArmedHere::Lost {
+            RESTARTED
         } else if self.armed == ArmedHere::No {
             "this agent has not armed the dead-man, and the part cannot say whether it runs"
         } else {
@@ -349,12 +350,15 @@ impl Controller for CaswellGen2 {
     }
 
     fn read(&mut self) -> Result<Reading, Fault> {
-        let dead_man = if self.any_expired()? {
+        let expired = self.any_expired()?;
+        let segments = vendor::look_at_all(self)?;
+        let dead_man = if expired {
             DeadManReading::Expired
+        } else if self.armed == ArmedHere::Lost {
+            DeadManReading::Disarmed
         } else {
             DeadManReading::Unknown
         };
-        let segments = vendor::look_at_all(self)?;
         Ok(Reading {
             segments,
             dead_man,
@@ -421,6 +425,12 @@ impl Controller for CaswellGen2 {
             return Err(Fault::Refused {
                 what: "kick".to_owned(),
                 reason,
+            });
+        }
+        if self.armed == ArmedHere::Lost {
+            return Err(Fault::Refused {
+                what: "kick".to_owned(),
+                reason: RESTARTED.to_owned(),
             });
         }
         for (_, chip) in self.used() {

@@ -29,44 +29,15 @@ use super::controller::{
 };
 use super::profile::{LannerModule, LannerPair};
 use super::retrying::Retrying;
-use super::vendor::{self, Segment, Vendor, guarded_by, whole_seconds};
+use super::vendor::{self, Segment, UNSEEN, Vendor, guarded_by, whole_seconds};
 use super::vendor_ticket::VendorTickets;
 use crate::node::Instant;
 
-/// Commands, as the vendor numbers them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Command {
-    FirmwareMajor = 0x01,
-    FirmwareMinor = 0x02,
-    Capabilities = 0x03,
-    SystemOffPairs = 0x04,
-    JustOnPairs = 0x05,
-    RunTimePairs = 0x06,
-    Watchdog1Max = 0x07,
-    SaveSettings = 0x0B,
-    SystemOff = 0x10,
-    JustOn = 0x11,
-    RunTime = 0x12,
-    Watchdog1Status = 0x20,
-    Watchdog1Pairs = 0x21,
-    Watchdog1Period = 0x22,
-    Watchdog1Remaining = 0x23,
-    Watchdog1Start = 0x24,
-    Watchdog1Stop = 0x25,
-}
+mod command;
 
-/// Bits of [`Command::Capabilities`].
-const CAPABLE_RUN_TIME: u8 = 1 << 2;
-const CAPABLE_WATCHDOG1: u8 = 1 << 3;
-
-/// Values of [`Command::Watchdog1Status`].
-const STOPPED: u8 = 0;
-const RUNNING: u8 = 1;
-const EXPIRED: u8 = 2;
-
-/// The byte that goes with commands that have no argument.
-const NO_ARGUMENT: u8 = 0;
+use command::{
+    CAPABLE_RUN_TIME, CAPABLE_WATCHDOG1, Command, EXPIRED, NO_ARGUMENT, RUNNING, STOPPED,
+};
 
 /// The driver.
 pub(crate) struct LannerGen3 {
@@ -215,6 +186,15 @@ impl LannerGen3 {
         }
     }
 
+    fn masks(&mut self, module: usize) -> Result<Masks, Fault> {
+        let run_time = self.read_register(module, Command::RunTime)?;
+        let fired = match self.read_register(module, Command::Watchdog1Status)? {
+            EXPIRED => self.read_register(module, Command::Watchdog1Pairs)?,
+            _ => 0,
+        };
+        Ok(Masks { run_time, fired })
+    }
+
     /// One stored mask: the used pairs' bits as wanted, all others as they are.
     fn configure_mask(
         &mut self,
@@ -259,22 +239,7 @@ impl Vendor for LannerGen3 {
 
     fn look(&mut self, segment: usize) -> Result<SegmentReading, Fault> {
         let pair = pair(&self.pairs, segment)?;
-        let run_time = self.read_register(pair.module, Command::RunTime)?;
-        let status = self.read_register(pair.module, Command::Watchdog1Status)?;
-        let fired = match status {
-            EXPIRED => self.read_register(pair.module, Command::Watchdog1Pairs)?,
-            _ => 0,
-        };
-        let state = match (run_time & bit(pair) != 0, fired & bit(pair) != 0) {
-            (true, _) => RelayState::Bypass,
-            (false, false) => RelayState::Normal,
-            // The watchdog says it cut this pair and the mask says it did not: believe neither.
-            (false, true) => RelayState::Unknown,
-        };
-        Ok(SegmentReading {
-            state,
-            evidence: Evidence::Register,
-        })
+        Ok(self.masks(pair.module)?.reading(pair))
     }
 
     fn command(&mut self, segment: usize, state: RelayState) -> Result<(), Fault> {
@@ -323,7 +288,18 @@ impl Controller for LannerGen3 {
 
     fn read(&mut self) -> Result<Reading, Fault> {
         let dead_man = self.dead_man()?;
-        let segments = vendor::look_at_all(self)?;
+        // Once per module, not per pair: a board may have four modules of eight pairs.
+        let mut masks = vec![None; self.modules.len()];
+        for module in self.used_modules() {
+            masks[module] = Some(self.masks(module)?);
+        }
+        let wired = self.pairs.iter().zip(&self.segments);
+        let segments = wired
+            .map(|(pair, segment)| match masks.get(pair.module) {
+                Some(Some(masks)) if segment.is_used() => masks.reading(*pair),
+                _ => UNSEEN,
+            })
+            .collect();
         Ok(Reading {
             segments,
             dead_man,
@@ -410,6 +386,29 @@ impl Controller for LannerGen3 {
 
     fn cut(&mut self, segment: usize, state: CutState) -> Result<Moved, Fault> {
         vendor::cut(self, segment, state)
+    }
+}
+
+/// What one module says of its pairs.
+#[derive(Debug, Clone, Copy)]
+struct Masks {
+    run_time: u8,
+    /// Pairs the watchdog has cut.
+    fired: u8,
+}
+
+impl Masks {
+    fn reading(self, pair: LannerPair) -> SegmentReading {
+        let state = match (self.run_time & bit(pair) != 0, self.fired & bit(pair) != 0) {
+            (true, _) => RelayState::Bypass,
+            (false, false) => RelayState::Normal,
+            // The watchdog says it cut this pair and the mask says it did not: believe neither.
+            (false, true) => RelayState::Unknown,
+        };
+        SegmentReading {
+            state,
+            evidence: Evidence::Register,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
         0 if millis == 0 && !span.is_zero() => format!("{} µs", span.as_micros()),
-        0 if millis < 10 && span.subsec_micros() % 1_000 != 0 => {
+        0 if millis < 10 && !span.subsec_micros().is_multiple_of(1_000) => {
             format!("{:.1} ms", span.as_secs_f64() * 1_000.0)
         }
         0 => format!("{millis} ms"),

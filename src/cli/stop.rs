@@ -15,7 +15,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use fencepost::config::Config;
 use fencepost::control::{Answer, Request};
 use fencepost::node::Stop;
 
@@ -87,7 +86,8 @@ fn decide(global: &Global, unit: &str) -> Stop {
     if Job::of(unit) != Job::Restart {
         return Stop::Ordered;
     }
-    match Config::load(&places::config_path(global)) {
+    // The successor judges configuration and board together: what it would refuse, it cannot take over.
+    match places::proven_site(global) {
         Ok(_) => Stop::Handover,
         Err(error) => {
             eprintln!(

@@ -247,32 +247,28 @@ fn failed(share: &[&Place], what: &str, error: &io::Error) -> BusError {
     }
 }
 
-/// Why the kernel did not give the lines; `EBUSY` with the holder of each.
+/// Why the kernel did not give the lines; `EBUSY` with the holder of the first one that is held.
 fn refused(share: &[&Place], error: &gpio_cdev::Error) -> BusError {
-    let held: Vec<String> = share
-        .iter()
-        .filter_map(|place| {
-            let info = place.info().ok().filter(gpio_cdev::LineInfo::is_used)?;
-            let who = match info.consumer() {
-                Some(CONSUMER) => {
-                    "another Fencepost process: is a second agent running?".to_owned()
-                }
-                Some(consumer) => format!("`{consumer}`"),
-                None => "the kernel".to_owned(),
-            };
-            Some(format!("{} by {who}", place.name))
-        })
-        .collect();
-    let busy = error.to_string().contains("EBUSY");
-    if busy && !held.is_empty() {
-        return BusError::Busy {
-            what: format!("a line of {}", names(share)),
-            holder: held.join(", "),
+    let held = share.iter().find_map(|place| {
+        let info = place.info().ok().filter(gpio_cdev::LineInfo::is_used)?;
+        let holder = match info.consumer() {
+            Some(CONSUMER) => "another Fencepost process: is a second agent running?".to_owned(),
+            Some(consumer) => format!("`{consumer}`; stop it first"),
+            None => "the kernel; its driver must let go of the line".to_owned(),
         };
-    }
-    BusError::Io {
-        what: format!("requesting GPIO lines {}", names(share)),
-        error: format!("{error}; it needs GPIO v1 (CONFIG_GPIO_CDEV_V1) and access to the chip"),
+        Some(BusError::Busy {
+            what: format!("GPIO line {}", place.name),
+            holder,
+        })
+    });
+    match held {
+        Some(busy) if error.to_string().contains("EBUSY") => busy,
+        _ => BusError::Io {
+            what: format!("requesting GPIO lines {}", names(share)),
+            error: format!(
+                "{error}; it needs GPIO v1 (CONFIG_GPIO_CDEV_V1) and access to the chip"
+            ),
+        },
     }
 }
 

@@ -95,6 +95,13 @@ impl Health {
         }
     }
 
+    /// The agent begins now: until here nobody could have been heard, however long its start took.
+    pub(super) fn begin(&mut self, now: Instant) {
+        for check in &mut self.checks {
+            check.heard_at = check.heard_at.max(now);
+        }
+    }
+
     /// The first thing that speaks against `segment`, worst first.
     pub(super) fn objection(&self, segment: &Segment) -> Option<Objection> {
         let of = |health: CheckHealth| {
@@ -206,8 +213,8 @@ impl Check {
         } else if !good && self.in_row >= self.policy.fall.max(1) {
             self.become_failing(now, CheckHealth::Failing, out);
         } else if self.health == CheckHealth::Silent {
-            // It speaks again, but has not yet said enough to be believed.
-            self.health = CheckHealth::Pending;
+            // It speaks again, but has not yet said enough to be believed; till then it fails.
+            self.health = CheckHealth::Failing;
         }
     }
 

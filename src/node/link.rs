@@ -153,10 +153,12 @@ impl Link {
         }
         let changed = self.generation.is_some_and(|known| known != generation);
         self.generation = Some(generation);
-        if changed {
-            self.configured = Setting::Due;
-        }
         changed
+    }
+
+    /// The stored settings may have gone with whatever happened to the controller.
+    pub(super) fn configure_again(&mut self) {
+        self.configured = Setting::Due;
     }
 
     pub(super) fn step_configure(

@@ -17,13 +17,15 @@ use super::health::Health;
 use super::link::Link;
 use super::orders::{Applied, Orders};
 use super::outbox::Outbox;
-use super::policy::{Arming, Commissioning, Policy, ReadBackPolicy};
+use super::policy::{Commissioning, Policy, ReadBackPolicy};
 use super::record::{Fact, Level};
-use super::segment::Segment;
+use super::segment::{Found, Segment};
 use super::time::Instant;
 use super::timer::{Earliest, Timer};
 use super::watchdog::Watchdog;
 use crate::board::controller::{Fault, Latch, Reading, RelayState};
+
+mod steering;
 
 /// Later than this after our own deadline, we slept: an ordinary late turn is far shorter, an ordinary pause
 /// (a stopped virtual machine, a suspended host) far longer.
@@ -179,10 +181,12 @@ impl Node {
     /// A reading too old to kick on is too old to show as the present.
     fn outdate(&mut self, now: Instant) {
         let fresh_for = self.fresh_for();
-        let read_at = self.link.read_at;
-        if read_at.is_some_and(|at| now.since(at) > fresh_for) {
+        let old = |read_at: Option<Instant>| read_at.is_some_and(|at| now.since(at) > fresh_for);
+        if old(self.link.read_at) {
             self.link.doubt(now);
-            for segment in &mut self.segments {
+        }
+        for segment in &mut self.segments {
+            if old(segment.read_at) {
                 segment.unread();
             }
         }
@@ -286,6 +290,7 @@ impl Node {
 
     fn start(&mut self, now: Instant, saved: Saved, left: &BTreeMap<String, RelayState>) {
         self.started = true;
+        self.health.begin(now);
         let ledger = match saved {
             Saved::Nothing => "nothing saved: first start on this machine".to_owned(),
             Saved::State(state) => {
@@ -321,16 +326,19 @@ impl Node {
                 return self.tell_ready();
             }
         };
-        if self.link.read(now, reading.generation, &mut self.out) {
-            self.dead_man.verify_again();
-        }
+        let mut restarted = self.link.read(now, reading.generation, &mut self.out);
         self.latch = reading.latch;
         let finding = self.dead_man.read(now, reading.dead_man, &mut self.out);
         for (segment, read) in self.segments.iter_mut().zip(&reading.segments) {
-            segment.read(now, *read, &mut self.out);
+            // Not every controller can say that it restarted; a relay that moved by itself may be all there is.
+            restarted |= segment.read(now, *read, &mut self.out) == Found::Moved;
             if finding == Finding::Expired && !segment.must_prove {
                 segment.prove_again(now);
             }
+        }
+        if restarted {
+            self.link.configure_again();
+            self.dead_man.verify_again();
         }
         self.tell_ready();
     }
@@ -464,110 +472,8 @@ impl Node {
         }
     }
 
-    /// From the hardware inwards: what is due is done, in this order.
-    fn steer(&mut self, now: Instant) {
-        if !self.started || self.exiting {
-            return;
-        }
-        if matches!(self.stop, Some((Stop::Handover, _))) {
-            return self.steer_handover(now);
-        }
-        self.link.step_open(now, &mut self.out);
-        for index in 0..self.segments.len() {
-            let (wanted, cause) = self.want(now, index);
-            self.segments[index].want(now, wanted, cause);
-        }
-        if self.link.is_open() && self.link.read_at.is_some() {
-            for segment in &mut self.segments {
-                if segment.wanted.0 != RelayState::Normal {
-                    segment.step(now, &mut self.out);
-                }
-            }
-            if self.may_arm() {
-                self.dead_man.step_arm(now, &mut self.out);
-                let settings = || self.policy.segments.iter().map(|s| s.settings).collect();
-                self.link.step_configure(now, settings, &mut self.out);
-            }
-            self.steer_close(now);
-        }
-        let trusted = self.kick_objection(now).is_none();
-        self.dead_man.step_kick(now, trusted, &mut self.out);
-        self.link.step_read(now, &mut self.out);
-        self.steer_watchdog(now);
-        self.steer_stop(now);
-    }
-
-    /// One segment at a time: a controller's newer ticket voids the one before, so two that are ready in the
-    /// same turn would refuse each other for ever.
-    fn steer_close(&mut self, now: Instant) {
-        for index in 0..self.segments.len() {
-            if self.segments.iter().any(Segment::closing) {
-                return;
-            }
-            let segment = &mut self.segments[index];
-            if segment.wanted.0 == RelayState::Normal {
-                segment.step(now, &mut self.out);
-            }
-        }
-    }
-
-    fn steer_watchdog(&mut self, now: Instant) {
-        let objection = self.keepalive_objection(now);
-        self.watchdog.step_feed(now, objection, &mut self.out);
-        if self.armed_mode() {
-            self.watchdog.step_open(now, &mut self.out);
-        } else if self.segments.iter().all(Segment::settled) && self.orders.disarmed().is_some() {
-            if self.watchdog.runs() {
-                self.watchdog.release(now, &mut self.out);
-            }
-            if self.dead_man.status().verified && self.policy.dead_man.arming == Arming::Required {
-                self.dead_man.disarmed();
-                self.out.push(Action::Disarm);
-            }
-        }
-    }
-
-    /// Ordered stop: once everything is seen cut, or has been waited for long enough, end.
-    fn steer_stop(&mut self, now: Instant) {
-        let Some((Stop::Ordered, until)) = self.stop else {
-            return;
-        };
-        let cut = self.segments.iter().all(Segment::settled);
-        if !cut && now < until {
-            return;
-        }
-        if cut {
-            if self.policy.dead_man.arming == Arming::Required && self.link.is_open() {
-                self.out.push(Action::Disarm);
-            }
-            self.watchdog.release(now, &mut self.out);
-        }
-        self.exit();
-    }
-
-    fn steer_handover(&mut self, now: Instant) {
-        let until = self.stop.map_or(now, |(_, until)| until);
-        let busy = self.dead_man.kicking() || self.segments.iter().any(Segment::busy);
-        if !busy || now >= until {
-            self.exit();
-        }
-    }
-
-    fn exit(&mut self) {
-        self.exiting = true;
-        self.out.push(Action::Exit);
-    }
-
     pub(super) fn armed_mode(&self) -> bool {
         self.orders.disarmed().is_none()
-    }
-
-    /// Not while a relay that should be cut is not: a dead-man that would not be kicked would only fire again.
-    fn may_arm(&self) -> bool {
-        self.link.is_good()
-            && self.armed_mode()
-            && self.stop.is_none()
-            && !self.segments.iter().any(Segment::cut_overdue)
     }
 
     fn left(&self) -> BTreeMap<String, RelayState> {

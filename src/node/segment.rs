@@ -57,6 +57,15 @@ pub(super) struct Segment {
     stuck_told: bool,
 }
 
+/// What a look at the hardware found of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Where it was left, as far as can be read.
+    InPlace,
+    /// Somewhere else, and not by us.
+    Moved,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Job {
     Ticket,
@@ -283,6 +292,15 @@ impl Segment {
         let was_cut_by_others = !moved.commanded && self.left == Some(RelayState::Normal);
         if was_cut_by_others {
             self.prove_again(now);
+            // The cut came before the next reading would have: nobody else will tell that it was moved behind our back.
+            let segment = self.policy.name.clone();
+            let (left, found) = (RelayState::Normal, moved.before);
+            let fact = Fact::FoundMoved {
+                segment,
+                left,
+                found,
+            };
+            out.record(now, Level::Alarm, fact);
         }
         self.left = Some(state.into());
         self.reaffirm = false;
@@ -302,12 +320,18 @@ impl Segment {
     }
 
     /// A look at the hardware. Adopts what it finds the first time; later, says what moved behind our back.
-    pub(super) fn read(&mut self, now: Instant, reading: SegmentReading, out: &mut Outbox) {
+    pub(super) fn read(
+        &mut self,
+        now: Instant,
+        reading: SegmentReading,
+        out: &mut Outbox,
+    ) -> Found {
         self.saw(now, reading);
         let found = reading.state;
         if self.policy.read_back == ReadBackPolicy::Impossible || found == RelayState::Unknown {
-            return;
+            return Found::InPlace;
         }
+        let mut place = Found::InPlace;
         match self.left {
             None => {
                 self.left = Some(found);
@@ -324,6 +348,7 @@ impl Segment {
                 );
             }
             Some(left) if left != found && self.job.is_none() => {
+                place = Found::Moved;
                 self.left = Some(found);
                 self.moved_at = Some(now);
                 self.prove_again(now);
@@ -343,6 +368,7 @@ impl Segment {
         if found == self.wanted.0 {
             self.obeyed();
         }
+        place
     }
 
     /// When the next try is due, if one is waited for.

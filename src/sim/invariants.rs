@@ -191,6 +191,11 @@ impl Oracle {
         self.pace.see(at, seen)
     }
 
+    /// Whether the next turn cannot be judged without its status.
+    pub fn wants_status(&self) -> bool {
+        self.feeding.is_suspicious()
+    }
+
     /// The oracle's own picture.
     pub fn ground(&self) -> &Ground {
         &self.ground

@@ -17,7 +17,7 @@ use super::world::{Opener, World};
 use crate::board::open::open;
 use crate::board::profile::{Board, DeadManKind, OnRelease};
 use crate::board::{RelayState, catalogue};
-use crate::node::policy::{Arming, Commissioning};
+use crate::node::policy::{Arming, Commissioning, ReadBackPolicy};
 use crate::node::{Cause, Instant, Policy};
 
 /// The controller as one would wish it, where a board is named.
@@ -274,7 +274,10 @@ fn not_back(world: &World) -> Option<String> {
     for (index, segment) in status.segments.iter().enumerate() {
         let held_back = standing || segment.cause == Cause::CloseLimit;
         let serves = world.contacts(index) == RelayState::Normal;
-        if !serves && !held_back {
+        // Moved by somebody else on a board that cannot be read: nobody can know.
+        let unseen = policy.segments[index].read_back == ReadBackPolicy::Impossible
+            && world.tally.strangers > 0;
+        if !serves && !held_back && !unseen {
             return Some(format!(
                 "segment {index} is {} and wanted in {} ({})",
                 segment.state, segment.wanted, segment.cause

@@ -122,7 +122,14 @@ fn habits(dice: &mut Dice) -> Habits {
 }
 
 fn policy(dice: &mut Dice, board: Option<&Board>, habits: &Habits) -> Policy {
-    let segments = segments(dice, board);
+    let mut segments = segments(dice, board);
+    if dice.chance(500) {
+        // The ordinary configuration: all segments are ready in the same turn.
+        let dwell = segments.first().map(|segment| segment.dwell);
+        for segment in &mut segments {
+            segment.dwell = dwell.unwrap_or(segment.dwell);
+        }
+    }
     let checks = checks(dice, segments.len(), habits);
     let has_watchdog = dice.chance(900);
     Policy {

@@ -26,6 +26,7 @@ use super::invariants::{Broken, DeadManTruth, Host, Moment, Oracle, Seen};
 use super::journal::{BoardEvent, BoardFact};
 use super::mutant::Mutant;
 use super::plant::{Job, Plant, Shop};
+use super::relay::MoveCause;
 use super::scenario::Scenario;
 use crate::board::controller::Fault;
 use crate::board::{Controller, RelayState};
@@ -73,8 +74,12 @@ enum Due {
     Over { index: usize },
     /// Everything is repaired.
     Heal,
+    /// Operators take their standing orders back.
+    TakeBack,
     /// Something on the board happens by itself.
     Board,
+    /// A mutant kicks beside the agent.
+    StrayKick,
 }
 
 impl Due {
@@ -87,6 +92,7 @@ impl Due {
                 | Self::Mishap { .. }
                 | Self::Over { .. }
                 | Self::Heal
+                | Self::TakeBack
                 | Self::Board
         )
     }
@@ -124,6 +130,7 @@ impl PartialOrd for Entry {
 enum Truth {
     Board(BoardEvent),
     Host(Host),
+    Defect { fault: BoardFault, begins: bool },
 }
 
 /// The world.
@@ -174,6 +181,8 @@ pub struct Tally {
     pub agents: u64,
     /// Resets by the watchdog.
     pub resets: u64,
+    /// Relay moves by somebody else.
+    pub strangers: u64,
 }
 
 impl core::ops::AddAssign for Tally {
@@ -186,6 +195,7 @@ impl core::ops::AddAssign for Tally {
         self.expiries += other.expiries;
         self.agents += other.agents;
         self.resets += other.resets;
+        self.strangers += other.strangers;
     }
 }
 
@@ -241,6 +251,9 @@ impl World {
         if let Some(at) = self.scenario.heal_at {
             self.put(at, Due::Heal);
         }
+        if self.mutant == Mutant::KicksByItself {
+            self.put(Instant::ZERO, Due::StrayKick);
+        }
         self.put(Instant::from_millis(1_000), Due::Start { life: 0 });
         self.board_changed();
     }
@@ -294,7 +307,9 @@ impl World {
             Due::Mishap { index } => self.strike(index),
             Due::Over { index } => self.over(index),
             Due::Heal => self.heal(),
+            Due::TakeBack => self.take_back(),
             Due::Board => self.board_changed(),
+            Due::StrayKick => self.stray_kick(),
         }
     }
 
@@ -378,6 +393,10 @@ impl World {
                     self.see_at(moment, &Seen::Host(host));
                 }
                 Truth::Host(_) => {}
+                Truth::Defect { fault, begins } => {
+                    let fault = &fault;
+                    self.see_at(moment, &Seen::Defect { fault, begins });
+                }
                 Truth::Board(event) => self.tell_board(moment, &event.fact),
             }
         }
@@ -395,7 +414,11 @@ impl World {
     }
 
     fn foresee(&mut self, at: Instant, host: Host) {
-        self.truth.push_back((at, Truth::Host(host)));
+        self.expect(at, Truth::Host(host));
+    }
+
+    fn expect(&mut self, at: Instant, truth: Truth) {
+        self.truth.push_back((at, truth));
         self.truth.make_contiguous().sort_by_key(|(at, _)| *at);
     }
 
@@ -411,6 +434,9 @@ impl World {
             } => {
                 if *segment >= self.scenario.policy.segments.len() {
                     return;
+                }
+                if *cause == MoveCause::External {
+                    self.tally.strangers += 1;
                 }
                 if *to == RelayState::Normal {
                     self.tally.closes += 1;
@@ -447,9 +473,14 @@ impl World {
     }
 
     fn set_fault(&mut self, fault: &BoardFault, begins: bool) {
-        let done = lock(&self.shop).plant.set_fault(self.now, fault, begins);
+        let (done, at) = {
+            let mut shop = lock(&self.shop);
+            let done = shop.plant.set_fault(self.now, fault, begins);
+            (done, shop.plant.lived_until)
+        };
         if done.is_ok() {
-            self.see(&Seen::Defect { fault, begins });
+            let fault = fault.clone();
+            self.expect(at, Truth::Defect { fault, begins });
         }
         self.board_changed();
     }

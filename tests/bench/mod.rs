@@ -108,7 +108,13 @@ impl Bench {
     }
 
     pub(crate) fn restart_agent(&mut self) {
+        self.restart_agent_slowly(0);
+    }
+
+    /// The new agent takes its time between its first breath and its first event.
+    pub(crate) fn restart_agent_slowly(&mut self, millis: u64) {
         self.node = Node::new(self.policy.clone(), self.now);
+        self.sleep(millis);
         let saved = Saved::State(self.saved.clone());
         self.give(Event::Started {
             saved,

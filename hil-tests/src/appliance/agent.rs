@@ -42,9 +42,10 @@ impl Appliance {
         match serde_json::from_str(done.stdout.trim()) {
             Ok(status) => Ok(Some(status)),
             Err(_) if done.stdout.trim().is_empty() => Ok(None),
-            Err(error) => {
-                Err(RigError::Input(format!("`fencepost status --json` does not parse: {error}\n{}{}", done.stdout, done.stderr)))
-            }
+            Err(error) => Err(RigError::Input(format!(
+                "`fencepost status --json` does not parse: {error}\n{}{}",
+                done.stdout, done.stderr
+            ))),
         }
     }
 
@@ -67,17 +68,38 @@ impl Appliance {
 
     /// Every stored event after number `since`.
     pub fn events(&self, since: u64) -> Result<Vec<Entry>> {
-        let done = self.exec(&["fencepost", "events", "--json", "--since", &since.to_string()], COMMAND)?;
+        let done = self.exec(
+            &[
+                "fencepost",
+                "events",
+                "--json",
+                "--since",
+                &since.to_string(),
+            ],
+            COMMAND,
+        )?;
         let parse = |line: &str| {
-            serde_json::from_str(line).map_err(|error| RigError::Input(format!("an event of the agent does not parse: {error}: {line}")))
+            serde_json::from_str(line).map_err(|error| {
+                RigError::Input(format!(
+                    "an event of the agent does not parse: {error}: {line}"
+                ))
+            })
         };
-        done.stdout.lines().filter(|line| !line.trim().is_empty()).map(parse).collect()
+        done.stdout
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(parse)
+            .collect()
     }
 
     /// Number of the last stored event.
     pub fn last_event(&self) -> Result<u64> {
         let done = self.exec(&["fencepost", "events", "--json", "--limit", "1"], COMMAND)?;
-        let last = done.stdout.lines().last().and_then(|line| serde_json::from_str::<Entry>(line).ok());
+        let last = done
+            .stdout
+            .lines()
+            .last()
+            .and_then(|line| serde_json::from_str::<Entry>(line).ok());
         Ok(last.map_or(0, |entry| entry.number))
     }
 
@@ -90,13 +112,18 @@ impl Appliance {
     pub fn drop_in(&self, unit: &str, content: &str) -> Result<()> {
         let folder = format!("/run/systemd/system/{unit}.d");
         self.shell(&format!("mkdir -p {folder}"))?;
-        self.write(&format!("{folder}/50-scenario.conf"), 0o644, content.as_bytes())?;
+        self.write(
+            &format!("{folder}/50-scenario.conf"),
+            0o644,
+            content.as_bytes(),
+        )?;
         self.shell("systemctl daemon-reload").map(drop)
     }
 
     /// A moment of the guest's present boot on the rig's clock, milliseconds.
     pub fn guest_to_rig_ms(&self, guest_ms: f64) -> Option<f64> {
-        self.guest_clock.to_rig_ms(self.guest_clock.boots(), guest_ms)
+        self.guest_clock
+            .to_rig_ms(self.guest_clock.boots(), guest_ms)
     }
 
     /// The agent's events as moments on the rig's clock, milliseconds.
@@ -113,7 +140,10 @@ impl Appliance {
             }
             later_ms = guest_ms;
             if let Some(t_ms) = self.guest_clock.to_rig_ms(boot, guest_ms) {
-                moments.push(Moment { t_ms, text: told(entry) });
+                moments.push(Moment {
+                    t_ms,
+                    text: told(entry),
+                });
             }
         }
         moments.reverse();
@@ -131,7 +161,11 @@ fn told(entry: &Entry) -> String {
     let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(&entry.record.fact) else {
         return String::new();
     };
-    let mut words = fields.get("fact").and_then(|fact| fact.as_str()).unwrap_or("?").replace('_', " ");
+    let mut words = fields
+        .get("fact")
+        .and_then(|fact| fact.as_str())
+        .unwrap_or("?")
+        .replace('_', " ");
     for (name, value) in fields.iter().filter(|(name, _)| *name != "fact") {
         words += &format!(", {} {}", name.replace('_', " "), in_words(value));
     }

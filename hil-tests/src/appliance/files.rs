@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use fencepost::board::Board;
-
 use super::model::{CHECK_FILE, Model};
-use crate::error::{Result, RigError};
+use crate::error::{AtPath, Result, RigError};
 use crate::guest::disk::{Content, Inject};
 
 /// A plugin whose verdict a scenario sets: `ok` (or nothing), `critical`, `unknown`, `hang`.
@@ -31,20 +29,36 @@ pub const PROGRAM: &str = "/usr/bin/fencepost";
 pub const SITE: &str = "/etc/fencepost/fencepost.toml";
 
 /// Everything for `model`'s disk at `disk`.
-pub fn all(model: &Model, board: &Board, disk: &Path) -> Result<Vec<Inject>> {
+pub fn all(model: &Model, disk: &Path) -> Result<Vec<Inject>> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = vec![
         Inject::program(PROGRAM, &program()?, disk)?,
-        Inject::text(SITE, model.site_toml(board)),
-        executable("/usr/lib/rig/check-app", &CHECK_APP.replace("CHECK_FILE", CHECK_FILE)),
-        Inject::text("/etc/systemd/system/fencepost.service.d/10-rig.conf", DROP_IN),
-        Inject::link("/etc/systemd/system/rig.target.wants/fencepost.service", "/usr/lib/systemd/system/fencepost.service"),
+        Inject::text(SITE, model.site_toml()),
+        executable(
+            "/usr/lib/rig/check-app",
+            &CHECK_APP.replace("CHECK_FILE", CHECK_FILE),
+        ),
+        Inject::text(
+            "/etc/systemd/system/fencepost.service.d/10-rig.conf",
+            DROP_IN,
+        ),
+        Inject::link(
+            "/etc/systemd/system/rig.target.wants/fencepost.service",
+            "/usr/lib/systemd/system/fencepost.service",
+        ),
         Inject::text("/usr/lib/rig/bridge.ip", ports(model)),
         Inject::text("/etc/group", group()),
     ];
-    files.extend(Inject::tree("/usr/share/fencepost/boards", &source.join("boards"))?);
-    files.extend(Inject::tree("/usr/lib/systemd/system", &source.join("packaging/systemd"))?);
-    files.push(Inject::file("/usr/lib/udev/rules.d/60-fencepost.rules", source.join("udev/60-fencepost.rules"), 0o644));
+    files.extend(boards(model, &source.join("boards"))?);
+    files.extend(Inject::tree(
+        "/usr/lib/systemd/system",
+        &source.join("packaging/systemd"),
+    )?);
+    files.push(Inject::file(
+        "/usr/lib/udev/rules.d/60-fencepost.rules",
+        source.join("udev/60-fencepost.rules"),
+        0o644,
+    ));
     Ok(files)
 }
 
@@ -54,12 +68,44 @@ pub fn program() -> Result<PathBuf> {
         return Ok(PathBuf::from(path));
     }
     let here = std::env::current_exe().unwrap_or_default();
-    let near = here.ancestors().skip(1).take(2).map(|folder| folder.join("fencepost")).find(|path| path.is_file());
-    near.ok_or_else(|| RigError::Input(format!("no `fencepost` beside {}: cargo build -p fencepost first", here.display())))
+    let near = here
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("fencepost"))
+        .find(|path| path.is_file());
+    near.ok_or_else(|| {
+        RigError::Input(format!(
+            "no `fencepost` beside {}: cargo build -p fencepost first",
+            here.display()
+        ))
+    })
+}
+
+/// Every shipped profile, as installed on this bench.
+fn boards(model: &Model, from: &Path) -> Result<Vec<Inject>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(from).at("cannot list", from)? {
+        let path = entry.at("cannot list", from)?.path();
+        let stem = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let shipped = std::fs::read_to_string(&path).at("cannot read", &path)?;
+        files.push(Inject::text(
+            format!("/usr/share/fencepost/boards/{stem}.toml"),
+            model.installed(&stem, &shipped),
+        ));
+    }
+    Ok(files)
 }
 
 fn executable(path: &str, text: &str) -> Inject {
-    Inject { path: path.to_owned(), content: Content::Bytes(text.as_bytes().to_vec(), 0o755) }
+    Inject {
+        path: path.to_owned(),
+        content: Content::Bytes(text.as_bytes().to_vec(), 0o755),
+    }
 }
 
 /// The guest's own bridge, and dummy ports for segments beyond the first.

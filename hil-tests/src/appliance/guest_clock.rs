@@ -39,7 +39,11 @@ impl GuestClock {
     /// The guest said `guest_ms` since its boot some time between `before` and `after`.
     pub fn anchor(&mut self, guest_ms: f64, before: Instant, after: Instant) {
         let rig_ms = f64::midpoint(ms(before), ms(after));
-        self.anchors.push(Anchor { boot: self.boot, guest_ms, rig_ms });
+        self.anchors.push(Anchor {
+            boot: self.boot,
+            guest_ms,
+            rig_ms,
+        });
     }
 
     /// Rig time of a moment of boot number `boot`, by the last anchor at or before it, else by that boot's first.

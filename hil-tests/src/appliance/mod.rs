@@ -14,8 +14,8 @@ pub mod watch;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use fencepost::board::RelayState;
 use fencepost::board::Board as Profile;
+use fencepost::board::RelayState;
 use fencepost::node::Instant;
 use fencepost::sim::port::HostPort;
 use fencepost::sim::{BoardEvent, BoardFact, BoardFault, NotApplicable, Options, VirtualBoard};
@@ -52,7 +52,10 @@ pub struct Setting {
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { relink: Duration::from_millis(1_500), keep: false }
+        Self {
+            relink: Duration::from_millis(1_500),
+            keep: false,
+        }
     }
 }
 
@@ -62,7 +65,7 @@ type Carrier = Arc<Mutex<[bool; 2]>>;
 /// The appliance. Fields end in this order: wires before the machine they hang on.
 pub struct Appliance {
     traffic: Traffic,
-    _segment: Segment,
+    segment: Segment,
     _ticker: Ticker,
     node: Arc<RwLock<Node>>,
     carrier: Carrier,
@@ -91,22 +94,43 @@ impl Appliance {
     pub fn new(model: Model, image: Image, setting: Setting) -> Result<Self> {
         let input = |error: String| RigError::Input(format!("board {}: {error}", model.name));
         let profile = model.load().map_err(|error| input(error.to_string()))?;
-        let in_use: Option<Vec<usize>> = (0..model.segments.len()).map(|segment| model.board_index(&profile, segment)).collect();
-        let in_use = in_use.ok_or_else(|| input(format!("no segments {:?} in its profile", model.segments)))?;
-        let folder = tempfile::Builder::new().prefix("hil-").tempdir().at("cannot make", "a folder for the machine")?;
-        let config = Config { command_line: "panic=1".to_owned(), ..Config::new(0, folder.path()) };
+        let in_use: Option<Vec<usize>> = (0..model.segments.len())
+            .map(|segment| model.board_index(&profile, segment))
+            .collect();
+        let in_use = in_use
+            .ok_or_else(|| input(format!("no segments {:?} in its profile", model.segments)))?;
+        let folder = tempfile::Builder::new()
+            .prefix("hil-")
+            .tempdir()
+            .at("cannot make", "a folder for the machine")?;
+        let config = Config {
+            command_line: "panic=1".to_owned(),
+            ..Config::new(0, folder.path())
+        };
 
         let clock = Clock::start();
-        let virtual_board = Arc::new(Mutex::new(VirtualBoard::for_board(&profile, Options::default())));
+        let virtual_board = Arc::new(Mutex::new(VirtualBoard::for_board(
+            &profile,
+            Options::default(),
+        )));
         let board = Board::new(virtual_board.clone(), clock);
         let cables = [0, 1].map(|port| config.cable(port));
-        let node = Arc::new(RwLock::new(Node::new(config, image.clone(), board.clone())?));
+        let node = Arc::new(RwLock::new(Node::new(
+            config,
+            image.clone(),
+            board.clone(),
+        )?));
         let [host_a, host_b] = cables.map(|(theirs, ours)| to_machine((&theirs, &ours)));
         let [(net_a, source_a), (net_b, source_b)] = [(); 2].map(|()| pipe());
         let carrier = Carrier::default();
         let segment = Segment::start(Setup {
             number: 0,
-            cables: Cables { net_a, net_b, host_a: host_a?, host_b: host_b? },
+            cables: Cables {
+                net_a,
+                net_b,
+                host_a: host_a?,
+                host_b: host_b?,
+            },
             contacts: contacts(&virtual_board, in_use.first().copied().unwrap_or(0)),
             carrier: show_carrier(&node, &carrier),
             relink: setting.relink,
@@ -114,7 +138,7 @@ impl Appliance {
         });
         Ok(Self {
             traffic: Traffic::start(clock, &source_a, &source_b),
-            _segment: segment,
+            segment,
             _ticker: board.tick_every(Duration::from_millis(1)),
             node,
             carrier,
@@ -180,7 +204,9 @@ impl Appliance {
 
     /// True contacts of all segments in use.
     pub fn relays(&self) -> Vec<RelayState> {
-        (0..self.segments()).map(|segment| self.relay(segment)).collect()
+        (0..self.segments())
+            .map(|segment| self.relay(segment))
+            .collect()
     }
 
     /// Lets a fault of the board begin. All end when the appliance is brought to rest.
@@ -212,10 +238,22 @@ impl Appliance {
         let in_use = self.in_use.clone();
         let place = move |on_board: usize| in_use.iter().position(|known| *known == on_board);
         let moved = |event: &BoardEvent| match event.fact {
-            BoardFact::RelayMoved { segment, to, .. } if event.at >= since => Some((event.at, place(segment)?, to)),
+            BoardFact::RelayMoved { segment, to, .. } if event.at >= since => {
+                Some((event.at, place(segment)?, to))
+            }
             _ => None,
         };
         self.journal().iter().filter_map(moved).collect()
+    }
+
+    /// Moves of the first segment as its wire followed them since `since`: the rig's own lateness included, as frames met it.
+    pub fn wire_moves_since(&self, since: Instant) -> Vec<(Instant, RelayState)> {
+        self.segment
+            .moves()
+            .into_iter()
+            .filter(|moved| moved.at >= since)
+            .map(|moved| (moved.at, moved.to))
+            .collect()
     }
 
     /// Forgets what was reported: a scenario begins.
@@ -246,19 +284,24 @@ impl Appliance {
     }
 
     fn board_model(&self) -> MutexGuard<'_, VirtualBoard> {
-        self.virtual_board.lock().unwrap_or_else(PoisonError::into_inner)
+        self.virtual_board
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new disk for the next power-on.
     fn new_disk(&self) -> Result<()> {
         let path = self.machine().config().disk();
-        disk::create(&self.image, &path, &files::all(&self.model, &self.profile, &path)?)
+        disk::create(&self.image, &path, &files::all(&self.model, &path)?)
     }
 }
 
 impl Drop for Appliance {
     fn drop(&mut self) {
-        if let Some(folder) = self.folder.take().filter(|_| self.setting.keep) {
+        // Otherwise it goes last, by itself: the servers in it end by way of their sockets.
+        if self.setting.keep
+            && let Some(folder) = self.folder.take()
+        {
             eprintln!("hil: kept {}", folder.keep().display());
         }
     }
@@ -266,7 +309,12 @@ impl Drop for Appliance {
 
 fn contacts(board: &Arc<Mutex<VirtualBoard>>, segment: usize) -> crate::wire::segment::Contacts {
     let board = Arc::clone(board);
-    Box::new(move || board.lock().unwrap_or_else(PoisonError::into_inner).segment_state(segment))
+    Box::new(move || {
+        board
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .segment_state(segment)
+    })
 }
 
 /// Shows carrier to the machine's ports, and remembers it for one that has no power now.
@@ -280,6 +328,9 @@ fn show_carrier(node: &Arc<RwLock<Node>>, shown: &Carrier) -> crate::wire::segme
         };
         shown.lock().unwrap_or_else(PoisonError::into_inner)[port] = up;
         // Without power there is nobody to show it to.
-        let _ = node.read().unwrap_or_else(PoisonError::into_inner).set_link(port, up);
+        let _ = node
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .set_link(port, up);
     })
 }

@@ -13,7 +13,10 @@ impl Appliance {
     /// Power on with the disk as it is; waits until the guest answers.
     pub fn power_on(&mut self) -> Result<()> {
         self.log_machine("power on");
-        self.node.write().unwrap_or_else(PoisonError::into_inner).power_on()?;
+        self.node
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .power_on()?;
         // QEMU starts with every link up; the relay knows better.
         let shown = *self.carrier.lock().unwrap_or_else(PoisonError::into_inner);
         for (port, up) in shown.into_iter().enumerate() {
@@ -25,7 +28,10 @@ impl Appliance {
     /// Power cut.
     pub fn power_off(&mut self) {
         self.harvest_machine();
-        self.node.write().unwrap_or_else(PoisonError::into_inner).power_off();
+        self.node
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .power_off();
         self.log_machine("power cut");
     }
 
@@ -74,19 +80,29 @@ impl Appliance {
         let journal = self.machine().guest().and_then(|guest| {
             guest.shell("journalctl -b --no-pager -o short-monotonic -n 80; systemctl status --no-pager -n 0 fencepost", COMMAND)
         });
-        let console = std::fs::read_to_string(self.machine().config().console()).unwrap_or_default();
+        let console =
+            std::fs::read_to_string(self.machine().config().console()).unwrap_or_default();
         let tail: Vec<&str> = console.lines().rev().take(40).collect();
         let console: Vec<&str> = tail.into_iter().rev().collect();
-        format!("{}\n--- console ---\n{}", journal.unwrap_or_else(|error| error.to_string()), console.join("\n"))
+        format!(
+            "{}\n--- console ---\n{}",
+            journal.unwrap_or_else(|error| error.to_string()),
+            console.join("\n")
+        )
     }
 
     /// Reads both clocks.
     pub(super) fn read_guest_clock(&mut self) -> Result<()> {
         let before = self.now();
-        let text = String::from_utf8_lossy(&self.machine().guest()?.read("/proc/uptime")?).into_owned();
+        let text =
+            String::from_utf8_lossy(&self.machine().guest()?.read("/proc/uptime")?).into_owned();
         let after = self.now();
-        let seconds = text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok());
-        let seconds = seconds.ok_or_else(|| RigError::Input(format!("/proc/uptime in the guest says {text}")))?;
+        let seconds = text
+            .split_whitespace()
+            .next()
+            .and_then(|word| word.parse::<f64>().ok());
+        let seconds = seconds
+            .ok_or_else(|| RigError::Input(format!("/proc/uptime in the guest says {text}")))?;
         self.guest_clock.anchor(seconds * 1000.0, before, after);
         Ok(())
     }
@@ -101,28 +117,51 @@ impl Appliance {
 
     /// Takes over what QEMU reported by itself.
     pub(super) fn harvest_machine(&mut self) {
-        let told = self.machine().qmp().map(|qmp| qmp.events()).unwrap_or_default();
+        let told = self
+            .machine()
+            .qmp()
+            .map(|qmp| qmp.events())
+            .unwrap_or_default();
         let now_ms = ms(self.now());
         for event in told {
-            let tells = matches!(event.name.as_str(), "RESET" | "WATCHDOG" | "GUEST_PANICKED" | "SHUTDOWN");
+            let tells = matches!(
+                event.name.as_str(),
+                "RESET" | "WATCHDOG" | "GUEST_PANICKED" | "SHUTDOWN"
+            );
             if !tells || event.at < self.begun {
                 continue;
             }
             let t_ms = now_ms - event.at.elapsed().as_secs_f64() * 1000.0;
-            let known = |moment: &Moment| moment.text == event.name && (moment.t_ms - t_ms).abs() < 50.0;
+            let known =
+                |moment: &Moment| moment.text == event.name && (moment.t_ms - t_ms).abs() < 50.0;
             if !self.machine_log.iter().any(known) {
-                self.machine_log.push(Moment { t_ms, text: event.name });
+                self.machine_log.push(Moment {
+                    t_ms,
+                    text: event.name,
+                });
             }
         }
     }
 
     fn log_machine(&mut self, text: &str) {
         let t_ms = ms(self.now());
-        self.machine_log.push(Moment { t_ms, text: text.to_owned() });
+        self.machine_log.push(Moment {
+            t_ms,
+            text: text.to_owned(),
+        });
     }
 
     /// Waits for something QEMU reports, as `RESET`.
-    pub fn wait_machine_event(&self, name: &str, since: std::time::Instant, timeout: Duration) -> Result<bool> {
-        Ok(self.machine().qmp()?.wait_event(name, since, timeout).is_some())
+    pub fn wait_machine_event(
+        &self,
+        name: &str,
+        since: std::time::Instant,
+        timeout: Duration,
+    ) -> Result<bool> {
+        Ok(self
+            .machine()
+            .qmp()?
+            .wait_event(name, since, timeout)
+            .is_some())
     }
 }

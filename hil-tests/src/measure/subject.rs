@@ -171,10 +171,14 @@ impl Hardware {
         let (mut expiries, mut orders) = (0, 0);
         for event in board.take_log() {
             match event.fact {
-                BoardFact::RelayMoved { segment, cause, .. } if self.segments.contains(&segment) => match cause {
-                    MoveCause::Expiry => expiries += 1,
-                    _ => orders += 1,
-                },
+                BoardFact::RelayMoved { segment, cause, .. }
+                    if self.segments.contains(&segment) =>
+                {
+                    match cause {
+                        MoveCause::Expiry => expiries += 1,
+                        _ => orders += 1,
+                    }
+                }
                 _ => {}
             }
         }

@@ -40,7 +40,12 @@ const BURST: u32 = 3;
 const DELAY: Duration = Duration::from_millis(20);
 
 fn nack_burst(trial: &mut Trial<'_>) -> Result<()> {
-    trial.inject("burst of unacknowledged transfers", BoardFault::NackBurst { transactions: BURST })?;
+    trial.inject(
+        "burst of unacknowledged transfers",
+        BoardFault::NackBurst {
+            transactions: BURST,
+        },
+    )?;
     survived(trial, "a burst of unacknowledged transfers")
 }
 
@@ -61,13 +66,26 @@ fn stuck(trial: &mut Trial<'_>) -> Result<()> {
     trial.inject("bus stuck", BoardFault::BusStuck)?;
     let since = trial.stimulus();
     if let Some(period) = trial.period() {
-        trial.expect_relays(RelayState::Bypass, period + SLACK, "no kick reaches the dead-man")?;
+        trial.expect_relays(
+            RelayState::Bypass,
+            period + SLACK,
+            "no kick reaches the dead-man",
+        )?;
         trial.expect_expiry_in_time()?;
     }
     // The agent cannot see the relay now: whatever it last saw is not the present.
-    trial.expect_status(Duration::from_secs(15), "the agent says that it lost its controller", |status| {
-        status.node.controller_fault.is_some() && status.node.segments.iter().all(|segment| segment.state == RelayState::Unknown)
-    })?;
+    trial.expect_status(
+        Duration::from_secs(15),
+        "the agent says that it lost its controller",
+        |status| {
+            status.node.controller_fault.is_some()
+                && status
+                    .node
+                    .segments
+                    .iter()
+                    .all(|segment| segment.state == RelayState::Unknown)
+        },
+    )?;
     trial.may_return();
     trial.appliance.clear_faults();
     trial.note("bus free");

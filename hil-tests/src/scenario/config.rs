@@ -31,7 +31,11 @@ const REFUSED: &str = "5";
 
 fn bad_config(trial: &mut Trial<'_>) -> Result<()> {
     let good = trial.appliance.shell(&format!("cat {SITE}"))?;
-    let line = good.lines().position(|line| line.starts_with("dwell_ms")).context("no dwell_ms in the site")? + 1;
+    let line = good
+        .lines()
+        .position(|line| line.starts_with("dwell_ms"))
+        .context("no dwell_ms in the site")?
+        + 1;
     let bad = good.replacen("dwell_ms =", "dwel_ms =", 1);
     trial.appliance.write(SITE, 0o644, bad.as_bytes())?;
     let refused = refused_at(trial, &format!("fencepost.toml:{line}:1"));
@@ -40,9 +44,22 @@ fn bad_config(trial: &mut Trial<'_>) -> Result<()> {
 }
 
 fn bad_board(trial: &mut Trial<'_>) -> Result<()> {
-    let stem = trial.appliance.model().profile.split('/').next().unwrap_or_default().to_owned();
-    let shipped = trial.appliance.shell(&format!("cat /usr/share/fencepost/boards/{stem}.toml"))?;
-    let line = shipped.lines().position(|line| line.starts_with("run_time")).context("no run_time in the profile")? + 1;
+    let stem = trial
+        .appliance
+        .model()
+        .profile
+        .split('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let shipped = trial
+        .appliance
+        .shell(&format!("cat /usr/share/fencepost/boards/{stem}.toml"))?;
+    let line = shipped
+        .lines()
+        .position(|line| line.starts_with("run_time"))
+        .context("no run_time in the profile")?
+        + 1;
     let bad = shipped.replacen("run_time = [\"normal\"", "run_time = [\"nomal\"", 1);
     let site = format!("/etc/fencepost/boards/{stem}.toml");
     trial.appliance.shell("mkdir -p /etc/fencepost/boards")?;
@@ -54,21 +71,43 @@ fn bad_board(trial: &mut Trial<'_>) -> Result<()> {
 
 /// A restart with what is on the disk now is refused, and names `place`.
 fn refused_at(trial: &mut Trial<'_>, place: &str) -> Result<()> {
-    trial.strike_in_guest("broken file, systemctl restart", "systemctl restart --no-block fencepost")?;
-    trial.expect_relays(RelayState::Bypass, trial.period().unwrap_or_default() + Duration::from_secs(4), "no agent can hold it in Normal")?;
+    trial.strike_in_guest(
+        "broken file, systemctl restart",
+        "systemctl restart --no-block fencepost",
+    )?;
+    // There will be no successor: the segments are cut by order, not left to whatever timer the board may have.
+    trial.expect_relays(
+        RelayState::Bypass,
+        trial.ordered_within(Duration::from_secs(15)),
+        "no agent can hold it in Normal",
+    )?;
+    trial.expect_ordered()?;
     let until = std::time::Instant::now() + Duration::from_secs(30);
     loop {
-        let state = trial.appliance.shell("systemctl show -P ActiveState -P ExecMainStatus fencepost")?;
+        let state = trial
+            .appliance
+            .shell("systemctl show -P ActiveState -P ExecMainStatus fencepost")?;
         let words: Vec<&str> = state.split_whitespace().collect();
         if words.contains(&"failed") {
-            ensure!(words.contains(&REFUSED), "the agent ended with {words:?}; expected exit status {REFUSED}");
+            ensure!(
+                words.contains(&REFUSED),
+                "the agent ended with {words:?}; expected exit status {REFUSED}"
+            );
             break;
         }
-        ensure!(std::time::Instant::now() < until, "the agent with a broken file is {words:?}; expected failed");
+        ensure!(
+            std::time::Instant::now() < until,
+            "the agent with a broken file is {words:?}; expected failed"
+        );
         std::thread::sleep(Duration::from_millis(200));
     }
-    let said = trial.appliance.shell("journalctl -b --no-pager -o cat -n 60 -u fencepost")?;
-    ensure!(said.contains(place), "the refusal does not say `{place}`:\n{said}");
+    let said = trial
+        .appliance
+        .shell("journalctl -b --no-pager -o cat -n 60 -u fencepost")?;
+    ensure!(
+        said.contains(place),
+        "the refusal does not say `{place}`:\n{said}"
+    );
     trial.expect_still(SLACK, "nobody moves it back")?;
     trial.saw(format!("refused at {place}"));
     Ok(())

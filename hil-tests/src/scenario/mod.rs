@@ -47,7 +47,9 @@ pub struct Scenario {
 impl Scenario {
     /// Why it cannot be shown on this board; `None`: it can.
     pub fn skipped_on(&self, board: &Board) -> Option<String> {
-        self.needs.iter().find_map(|capability| capability.missing(board))
+        self.needs
+            .iter()
+            .find_map(|capability| capability.missing(board))
     }
 
     /// All of them, in an order that wastes no boot: what ends the machine comes last.
@@ -69,7 +71,9 @@ impl Scenario {
 
     /// By name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::all().into_iter().find(|scenario| scenario.name == name)
+        Self::all()
+            .into_iter()
+            .find(|scenario| scenario.name == name)
     }
 }
 
@@ -110,7 +114,10 @@ mod tests {
 
     #[test]
     fn every_planned_scenario_is_there_once() {
-        let mut names: Vec<&str> = Scenario::all().iter().map(|scenario| scenario.name).collect();
+        let mut names: Vec<&str> = Scenario::all()
+            .iter()
+            .map(|scenario| scenario.name)
+            .collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();
@@ -124,10 +131,19 @@ mod tests {
     fn every_scenario_runs_on_some_board_and_every_board_runs_some() {
         let boards: Vec<Board> = MODELS.iter().map(|model| model.load().unwrap()).collect();
         for scenario in Scenario::all() {
-            assert!(boards.iter().any(|board| scenario.skipped_on(board).is_none()), "{} runs nowhere", scenario.name);
+            assert!(
+                boards
+                    .iter()
+                    .any(|board| scenario.skipped_on(board).is_none()),
+                "{} runs nowhere",
+                scenario.name
+            );
         }
         for board in &boards {
-            let runs = Scenario::all().iter().filter(|scenario| scenario.skipped_on(board).is_none()).count();
+            let runs = Scenario::all()
+                .iter()
+                .filter(|scenario| scenario.skipped_on(board).is_none())
+                .count();
             assert!(runs >= 12, "{} runs only {runs}", board.id);
         }
     }

@@ -103,8 +103,7 @@ impl I2c {
                 false => Operation::Write(&message.bytes),
             })
             .collect();
-        match self.board.i2c(address, &mut operations)
-        {
+        match self.board.i2c(address, &mut operations) {
             Ok(()) => STATUS_OK,
             Err(fault) => {
                 tracing::debug!("i2c {address:#04x}: {fault}");

@@ -367,3 +367,25 @@ fn what_an_undriven_pin_means_is_not_guessed() {
     );
     bench.script.assert_done();
 }
+
+#[test]
+fn a_chip_that_restarted_is_neither_closed_nor_kicked_with_the_period_of_its_idle_levels() {
+    let mut bench = one();
+    bench.arm();
+    bench
+        .script
+        .read(A, INPUT1, IN_BYPASS)
+        .read(A, DIR1, 0xff)
+        .read(A, INPUT1, IN_BYPASS);
+    let reading = bench.driver.read().unwrap();
+    assert_eq!(reading.dead_man, DeadManReading::Disarmed);
+
+    bench.script.read(A, INPUT1, IN_BYPASS);
+    let until = bench.driver.now() + Duration::from_secs(1);
+    let kick = bench.driver.kick(until).unwrap_err();
+    assert!(kick.to_string().contains("restarted"), "{kick}");
+    bench.script.read(A, INPUT1, IN_BYPASS);
+    let ticket = bench.driver.take_ticket().unwrap_err();
+    assert!(ticket.to_string().contains("restarted"), "{ticket}");
+    bench.script.assert_done();
+}

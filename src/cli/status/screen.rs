@@ -324,10 +324,10 @@ mod tests {
     use super::*;
     use crate::cli::status::sample;
 
-    /// The screens are golden files: regenerate with `UPDATE_GOLDEN=1 cargo test`, and read the difference.
+    /// The screens are golden files: regenerate with `FENCEPOST_BLESS=1 cargo test`, and read the difference.
     fn golden(name: &str, text: &str) {
-        let path = format!("{}/tests/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("FENCEPOST_BLESS").is_some() {
             std::fs::write(&path, text).unwrap();
         }
         let wanted = std::fs::read_to_string(&path).unwrap();
@@ -339,7 +339,7 @@ mod tests {
         let status = sample::healthy();
         let now = status.node.at + Duration::from_millis(20);
         golden(
-            "status-healthy",
+            "status-healthy.txt",
             &render(&status, now, Freshness::Fresh, Ink::Plain),
         );
     }
@@ -350,9 +350,23 @@ mod tests {
         let now = status.node.at + Duration::from_secs(90);
         let stale = Freshness::Stale(Duration::from_secs(90));
         golden(
-            "status-in-trouble",
+            "status-in-trouble.txt",
             &render(&status, now, stale, Ink::Plain),
         );
+    }
+
+    /// Programs read this: fields may be added, never renamed or taken away (docs/interfaces.md).
+    #[test]
+    fn the_json_interface() {
+        for (name, status) in [
+            ("status-healthy.json", sample::healthy()),
+            ("status-in-trouble.json", sample::in_trouble()),
+        ] {
+            let mut text = serde_json::to_string_pretty(&status).unwrap();
+            text.push('\n');
+            golden(name, &text);
+            assert_eq!(serde_json::from_str::<AgentStatus>(&text).unwrap(), status);
+        }
     }
 
     #[test]

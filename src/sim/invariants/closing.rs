@@ -7,7 +7,9 @@ use super::orders::Orders;
 use super::{DeadManTruth, Ground, Moment, Seen, Verdict, broken};
 use crate::board::RelayState;
 use crate::node::policy::{Arming, CheckPolicy, CheckSeverity, Commissioning, ReadBackPolicy};
-use crate::node::{Action, Event, Instant, Policy, Verdict as CheckVerdict};
+use crate::node::{
+    Action, Cause, Event, Fact, Instant, Policy, Status, Verdict as CheckVerdict,
+};
 use crate::sim::relay::MoveCause;
 
 /// A turn that is late for less than a sleep is not forgiven by the node, nor held against it here.
@@ -21,6 +23,8 @@ pub(super) struct Closing {
     checks: Vec<CheckFold>,
     /// Per segment: a close was decided and its move has not been seen.
     decided: Vec<bool>,
+    /// Per segment: the last thing decided was a close.
+    serving: Vec<bool>,
     /// Per segment: a cut was decided since the agent started.
     cut: Vec<bool>,
     closes: Vec<VecDeque<Instant>>,
@@ -36,6 +40,8 @@ struct CheckFold {
     good_row: u32,
     bad_row: u32,
     passing_since: Option<Instant>,
+    /// It fell, or fell silent, and has not risen since.
+    fails: bool,
     heard_at: Option<Instant>,
 }
 
@@ -46,6 +52,7 @@ impl Closing {
             policy: policy.clone(),
             checks: vec![CheckFold::default(); policy.checks.len()],
             decided: vec![false; count],
+            serving: vec![false; count],
             cut: vec![false; count],
             closes: vec![VecDeque::new(); count],
             touched: vec![false; count],
@@ -64,14 +71,32 @@ impl Closing {
             Seen::Host(_) | Seen::Late(_) => self.away_until = at.host,
             Seen::Started(_) => self.started(),
             Seen::Told(Event::CheckReported { check, verdict, .. }) => {
+                if ground.is_late() {
+                    self.away_until = at.host;
+                }
                 let policy = self.policy.checks.get(*check);
                 if let (Some(fold), Some(policy)) = (self.checks.get_mut(*check), policy) {
                     fold.reported(at.host, policy, *verdict, self.away_until);
                 }
             }
-            Seen::Decided(Action::Cut { segment, .. }) => self.cut[*segment] = true,
+            Seen::Told(Event::SegmentClosed {
+                segment,
+                outcome: Ok(_),
+            }) => self.touched[*segment] = true,
+            Seen::Decided(Action::Record(record)) => self.recorded(&record.fact),
+            Seen::Turned(turn) => {
+                if let Some(status) = turn.status {
+                    return self.invariant_failing_check_wants_cut(status);
+                }
+            }
+            Seen::Decided(Action::Cut { segment, .. }) => {
+                self.cut[*segment] = true;
+                self.serving[*segment] = false;
+                self.touched[*segment] = true;
+            }
             Seen::Decided(Action::Close { segment, .. }) => {
                 self.decided[*segment] = true;
+                self.serving[*segment] = true;
                 self.invariant_close_is_justified(orders, at, *segment)?;
                 return self.invariant_close_limit(orders, at, *segment);
             }
@@ -95,9 +120,46 @@ impl Closing {
     fn started(&mut self) {
         self.checks.fill(CheckFold::default());
         self.decided.fill(false);
+        self.serving.fill(false);
         self.cut.fill(false);
         self.touched.fill(false);
         self.closes.fill(VecDeque::new());
+    }
+
+    /// What the node itself calls failing (fallen silent, too) fails until it has risen.
+    fn recorded(&mut self, fact: &Fact) {
+        let Fact::CheckFailed { check, .. } = fact else {
+            return;
+        };
+        let folds = self.checks.iter_mut().zip(&self.policy.checks);
+        for (fold, _) in folds.filter(|(_, policy)| policy.name == *check) {
+            fold.fails = true;
+            fold.good_row = 0;
+            fold.passing_since = None;
+        }
+    }
+
+    /// No segment is wanted in `Normal` while one of its failover checks fails, unless an operator forces it.
+    fn invariant_failing_check_wants_cut(&self, status: &Status) -> Verdict {
+        for (fold, check) in self.checks.iter().zip(&self.policy.checks) {
+            if check.severity != CheckSeverity::Failover || !fold.fails {
+                continue;
+            }
+            for index in &check.segments {
+                let segment = &status.segments[*index];
+                let forced = matches!(segment.cause, Cause::Operator(_));
+                if segment.wanted == RelayState::Normal && !forced {
+                    return broken(
+                        "invariant_failing_check_wants_cut",
+                        format!(
+                            "{} fails and segment {index} is wanted in Normal",
+                            check.name
+                        ),
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A close is decided only when commissioned, not ordered otherwise, and either forced by an operator or
@@ -159,7 +221,6 @@ impl Closing {
     fn invariant_close_limit(&mut self, orders: &Orders, at: Moment, segment: usize) -> Verdict {
         let policy = &self.policy.segments[segment];
         let again = policy.read_back == ReadBackPolicy::Impossible && !self.touched[segment];
-        self.touched[segment] = true;
         if again {
             return Ok(());
         }
@@ -191,7 +252,12 @@ impl Closing {
         cause: MoveCause,
     ) -> Verdict {
         let explained = match cause {
-            MoveCause::Command if to == RelayState::Normal => self.decided[segment],
+            // A wave or a held coil goes on ordering what was once decided, and no reading could end that.
+            MoveCause::Command if to == RelayState::Normal => {
+                let unread = self.policy.segments[segment].read_back;
+                let goes_on = unread == ReadBackPolicy::Impossible && self.serving[segment];
+                self.decided[segment] || goes_on
+            }
             MoveCause::Command => self.cut[segment],
             MoveCause::Kick => false,
             MoveCause::LineReleased => ground.host == super::Host::Unable,
@@ -200,7 +266,9 @@ impl Closing {
             }
             MoveCause::Fence | MoveCause::External | MoveCause::Freed => true,
         };
-        if explained {
+        // A part whose registers falsify a segment has that falsehood written back with the next command.
+        let falsified = &ground.segments[segment];
+        if explained || falsified.excused || falsified.defective() {
             return Ok(());
         }
         broken(
@@ -242,21 +310,26 @@ impl CheckFold {
     ) {
         let heard_at = self.heard_at.map(|heard| heard.max(away_until));
         if heard_at.is_some_and(|heard| host.since(heard) > policy.stale_after + GRACE) {
-            *self = Self::default();
+            *self = Self {
+                fails: true,
+                ..Self::default()
+            };
         }
         self.heard_at = Some(host);
         let good = matches!(verdict, CheckVerdict::Ok | CheckVerdict::Warning);
         if good {
             self.bad_row = 0;
             self.good_row += 1;
-            if self.good_row >= policy.rise && self.passing_since.is_none() {
-                self.passing_since = Some(host);
+            if self.good_row >= policy.rise {
+                self.fails = false;
+                self.passing_since.get_or_insert(host);
             }
         } else {
             self.good_row = 0;
             self.bad_row += 1;
             if self.bad_row >= policy.fall {
                 self.passing_since = None;
+                self.fails = true;
             }
         }
     }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::orders::Orders;
 use super::{Ground, Moment, Seen, Verdict, broken};
 use crate::board::RelayState;
-use crate::node::{Action, Event, Instant, Policy, Stop};
+use crate::node::{Action, Event, Instant, Policy};
 
 /// Between the node's view of an unanswered job and the adapter's.
 const SLACK: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ pub(super) struct Feeding {
     read_under_way: Option<Instant>,
     cuts_failed: Vec<u32>,
     wanted: Vec<RelayState>,
-    stopping: Option<Stop>,
+    kicked: bool,
 }
 
 impl Feeding {
@@ -34,7 +34,7 @@ impl Feeding {
             read_under_way: None,
             cuts_failed: vec![0; count],
             wanted: vec![RelayState::Unknown; count],
-            stopping: None,
+            kicked: false,
         }
     }
 
@@ -52,11 +52,13 @@ impl Feeding {
             Seen::Decided(Action::Kick { .. }) => {
                 self.invariant_one_kick_at_a_time()?;
                 self.kicks_under_way += 1;
-                return self.invariant_kick_gate(ground, orders, at);
+                self.kicked = true;
+                return self.invariant_kick_gate(orders, at);
             }
             Seen::Decided(Action::Keepalive) => return self.invariant_keepalive_gate(at),
             Seen::Kicked { alive_until } => return invariant_no_late_kick(at, *alive_until),
             Seen::Turned(turn) => {
+                let kicked = core::mem::take(&mut self.kicked);
                 let Some(status) = turn.status else {
                     return Ok(());
                 };
@@ -65,6 +67,9 @@ impl Feeding {
                         self.wanted[index] = segment.wanted;
                         self.cuts_failed[index] = 0;
                     }
+                }
+                if kicked {
+                    return self.invariant_no_kick_for_a_disobedient_relay(ground);
                 }
             }
             _ => {}
@@ -90,7 +95,6 @@ impl Feeding {
                     Err(_) => self.cuts_failed[*segment] + 1,
                 };
             }
-            Event::StopRequested { stop } => self.stopping = Some(*stop),
             _ => {}
         }
     }
@@ -114,9 +118,8 @@ impl Feeding {
         )
     }
 
-    /// Nothing is kicked in `disarmed`, without having seen the hardware lately, or while a relay that should
-    /// be cut has not obeyed.
-    fn invariant_kick_gate(&self, ground: &Ground, orders: &Orders, at: Moment) -> Verdict {
+    /// Nothing is kicked in `disarmed`, or without having seen the hardware lately.
+    fn invariant_kick_gate(&self, orders: &Orders, at: Moment) -> Verdict {
         let name = "invariant_kick_gate";
         if orders.in_force().disarmed.is_some() {
             return broken(name, "kicked while disarmed".to_owned());
@@ -131,13 +134,24 @@ impl Feeding {
                 "kicked without having read the controller lately".to_owned(),
             );
         }
+        Ok(())
+    }
+
+    /// Whether the next turn's status is needed to judge its kick.
+    pub(super) fn is_suspicious(&self) -> bool {
+        let failed = |failed: &u32| *failed >= CUTS_FAILED_MAX;
+        self.cuts_failed.iter().any(failed)
+    }
+
+    /// Nothing is kicked while a relay that should be cut has not obeyed: the board is left to act.
+    fn invariant_no_kick_for_a_disobedient_relay(&self, ground: &Ground) -> Verdict {
         for (index, failed) in self.cuts_failed.iter().enumerate() {
             let wanted = self.wanted[index];
             let obeyed = ground.segments[index].told == wanted;
             let cut = matches!(wanted, RelayState::Bypass | RelayState::Disconnect);
             if cut && *failed >= CUTS_FAILED_MAX && !obeyed {
                 return broken(
-                    name,
+                    "invariant_no_kick_for_a_disobedient_relay",
                     format!("kicked while segment {index} should be {wanted} and does not obey"),
                 );
             }

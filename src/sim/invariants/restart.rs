@@ -6,7 +6,7 @@ use super::{FailOpen, Ground, Host, Moment, Seen, Verdict, broken};
 use crate::board::RelayState;
 use crate::board::controller::Fault;
 use crate::node::policy::Commissioning;
-use crate::node::{Event, Instant, Policy, Stop, Verdict as CheckVerdict};
+use crate::node::{Action, Event, Fact, Instant, Policy, Stop, Verdict as CheckVerdict};
 use crate::sim::relay::MoveCause;
 
 /// The successor is watched for this long.
@@ -67,6 +67,11 @@ impl Restart {
                     stop: Stop::Ordered,
                 },
             ) => self.unrest_at = at.world,
+            Seen::Decided(Action::Record(record)) => {
+                if matches!(record.fact, Fact::CheckFailed { .. }) {
+                    self.unrest_at = at.world;
+                }
+            }
             Seen::Told(Event::SegmentClosed { outcome, .. }) => self.closed(at.world, outcome),
             Seen::Moved {
                 segment, to, cause, ..

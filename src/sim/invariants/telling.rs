@@ -1,15 +1,10 @@
 //! What the node shows and records is what it knows, no more and no less.
 
-use core::time::Duration;
-
 use super::{Ground, Moment, Seen, Verdict, broken};
 use crate::board::RelayState;
-use crate::node::policy::Arming;
 use crate::node::status::{SegmentStatus, Status};
 use crate::node::{Action, Cause, Event, Fact, Policy};
 
-/// A turn is late by this much without it being called late.
-const SLACK: Duration = Duration::from_millis(500);
 /// Alarms shown at once.
 const ALARMS_MAX: usize = 64;
 
@@ -89,7 +84,7 @@ impl Telling {
         )
     }
 
-    /// `Normal` is shown only if the last reading that still counts said so.
+    /// `Normal` is shown only if the last reading said so and is young enough to kick on.
     fn invariant_status_never_infers(
         &self,
         ground: &Ground,
@@ -97,7 +92,7 @@ impl Telling {
         status: &Status,
     ) -> Verdict {
         let name = "invariant_status_never_infers";
-        let fresh_for = self.policy.read_every * 3 + self.policy.dead_man.period * 2 + SLACK;
+        let fresh_for = self.policy.read_every * 3 + self.policy.dead_man.period;
         for (index, segment) in status.segments.iter().enumerate() {
             if segment.state != RelayState::Normal {
                 continue;
@@ -113,8 +108,7 @@ impl Telling {
                 );
             }
             let old = at.host.since(told.told_at);
-            let guarded = self.policy.dead_man.arming != Arming::Absent;
-            if guarded && old > fresh_for {
+            if old > fresh_for {
                 return broken(
                     name,
                     format!(

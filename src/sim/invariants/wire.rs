@@ -4,8 +4,7 @@ use core::time::Duration;
 
 use super::{FailOpen, Ground, Host, Moment, Seen, Turn, Verdict, broken};
 use crate::board::RelayState;
-use crate::node::policy::{CheckSeverity, ReadBackPolicy};
-use crate::node::status::CheckHealth;
+use crate::node::policy::ReadBackPolicy;
 use crate::node::{Action, Instant, Policy, Status};
 
 /// Three tries to cut, each behind a job of a hung or slow bus.
@@ -131,7 +130,6 @@ impl Wire {
         let Some(status) = turn.status else {
             return Ok(());
         };
-        invariant_failing_check_wants_cut(&self.policy, status)?;
         self.invariant_cut_in_same_turn(ground, status)?;
         for (index, segment) in status.segments.iter().enumerate() {
             let since = &mut self.wanted_cut_since[index];
@@ -170,28 +168,4 @@ impl Wire {
         }
         Ok(())
     }
-}
-
-/// No segment is wanted in `Normal` while one of its failover checks fails, unless an operator forces it.
-fn invariant_failing_check_wants_cut(policy: &Policy, status: &Status) -> Verdict {
-    for (check, shown) in policy.checks.iter().zip(&status.checks) {
-        let fails = matches!(shown.health, CheckHealth::Failing | CheckHealth::Silent);
-        if check.severity != CheckSeverity::Failover || !fails {
-            continue;
-        }
-        for index in &check.segments {
-            let segment = &status.segments[*index];
-            let forced = matches!(segment.cause, crate::node::Cause::Operator(_));
-            if segment.wanted == RelayState::Normal && !forced {
-                return broken(
-                    "invariant_failing_check_wants_cut",
-                    format!(
-                        "check {} fails and segment {index} is wanted in Normal",
-                        check.name
-                    ),
-                );
-            }
-        }
-    }
-    Ok(())
 }

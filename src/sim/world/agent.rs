@@ -7,6 +7,7 @@ use super::{Due, Host, Seen, World, saved_or_nothing};
 use crate::node::{Action, Event, Instant, Node, Saved, Service};
 use crate::sim::ideal::lock;
 use crate::sim::invariants::Turn;
+use crate::sim::mutant::Mutant;
 
 /// Events waiting for a turn; more than this and the adapters would have to be refused.
 const INBOX_MAX: usize = 256;
@@ -121,10 +122,11 @@ impl World {
     /// The next turn: at once for what waits in the inbox, else at the node's own deadline; never in time.
     fn plan_turn(&mut self) {
         let lateness = self.lateness();
-        let (now, behind) = (self.now, self.machine.behind);
+        let (now, behind, mutant) = (self.now, self.machine.behind, self.mutant);
         let Some(agent) = &mut self.agent else { return };
         let wish = if agent.inbox.is_empty() {
-            agent.node.poll_timeout().map(|(due, _)| due + behind)
+            let wakes_at = mutant.wakes_at(&agent.node, now - behind);
+            wakes_at.map(|due| due + behind)
         } else {
             Some(now)
         };
@@ -151,7 +153,7 @@ impl World {
         self.tally.turns += 1;
         let event = agent.inbox.pop_front();
         let by_deadline = event.is_none();
-        let mut news = agent.turns.is_multiple_of(LOOK_EVERY);
+        let mut news = agent.turns.is_multiple_of(LOOK_EVERY) || self.oracle.wants_status();
         if let Some(event) = &event {
             news |= !is_routine(event);
             self.film.event(self.now, event);
@@ -172,13 +174,13 @@ impl World {
         let Some(agent) = &self.agent else { return };
         let ended = agent.ended;
         if ended != Some(Ended::Death) {
-            let status = news.then(|| self.mutant.status(agent.node.status(host_now), &agent.node));
+            let status = news.then(|| self.mutant.status(agent.node.status(host_now)));
             if let Some(status) = &status {
                 self.film.status(self.now, status);
             }
             let turn = Turn {
                 status: status.as_ref(),
-                wakes_at: agent.node.poll_timeout().map(|(due, _)| due),
+                wakes_at: self.mutant.wakes_at(&agent.node, host_now),
                 actions,
                 by_deadline,
             };
@@ -201,11 +203,12 @@ impl World {
     /// Takes the node's actions in order, as the loop does. Says how many, and whether one is news.
     fn drain(&mut self) -> (usize, bool) {
         let (mut count, mut news) = (0, false);
+        let mut last = None;
         while let Some(agent) = &mut self.agent {
             if agent.ended.is_some() {
                 break;
             }
-            let Some(action) = self.mutant.next_action(&mut agent.node) else {
+            let Some(action) = self.mutant.next_action(&mut agent.node, last.as_ref()) else {
                 break;
             };
             count += 1;
@@ -215,6 +218,7 @@ impl World {
             );
             self.film.action(self.now, &action);
             self.see(&Seen::Decided(&action));
+            last = (self.mutant != Mutant::Faithful).then(|| action.clone());
             self.dispatch(action);
             let Some(agent) = &mut self.agent else { break };
             if let Some(left) = agent.dies_after {

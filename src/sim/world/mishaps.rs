@@ -129,23 +129,29 @@ impl World {
             self.see(&Seen::Host(Host::Able));
         }
         self.unhang();
-        let reason = "over".to_owned();
-        let on = false;
-        self.take_back(Command::Maintenance {
-            on,
-            reason: reason.clone(),
-        });
-        self.take_back(Command::Disarm { on, reason });
-        for index in 0..self.scenario.policy.segments.len() {
-            let segment = self.scenario.policy.segments[index].name.clone();
-            let state = None;
-            self.take_back(Command::Bypass { segment, state });
-        }
+        self.put_after(Duration::from_millis(1), Due::TakeBack);
     }
 
-    /// To the agent if it is there; else to its ledger, as it would be once it is.
-    fn take_back(&mut self, command: Command) {
-        if self.agent.is_some() {
+    /// Every standing order is taken back, as soon as there is somebody to take it.
+    pub(super) fn take_back(&mut self) {
+        if self.agent.is_none() {
+            self.put_after(Duration::from_millis(500), Due::TakeBack);
+            return;
+        }
+        let (on, reason) = (false, "over".to_owned());
+        let mut commands = vec![
+            Command::Maintenance {
+                on,
+                reason: reason.clone(),
+            },
+            Command::Disarm { on, reason },
+        ];
+        let segments = self.scenario.policy.segments.iter();
+        commands.extend(segments.map(|segment| Command::Bypass {
+            segment: segment.name.clone(),
+            state: None,
+        }));
+        for command in commands {
             self.operator(&command, 1);
         }
     }

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::{Due, Seen, World};
+use crate::sim::mutant::Mutant;
 use crate::node::{Actor, Command, Event, PersistentState, Verdict};
 
 /// The ledger's disk.
@@ -79,6 +80,10 @@ impl World {
         let drawn = self.dice.micros(200, ordinary.max(201));
         let latency = self.disk.latency.map_or(drawn, |slow| slow + drawn);
         let (life, done) = (self.life, !self.disk.full);
+        if self.mutant == Mutant::SavesLater {
+            let outcome = Ok(());
+            return self.deliver(life, Event::Persisted { sequence, outcome });
+        }
         let saved = Box::new(state);
         let due = Due::Saved {
             life,

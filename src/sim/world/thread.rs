@@ -80,14 +80,13 @@ impl World {
         let Some(order) = agent.thread.orders.remove(index) else {
             return;
         };
-        let order = self.mutant.order(order);
         if let Action::RememberLeft { left } = order {
             self.left = left;
             return;
         }
         self.tally.jobs += 1;
         let begins = self.begin_job();
-        let event = self.carry_out(&order);
+        let event = self.carry_out(&self.mutant.order(order.clone()));
         self.end_job(begins, &order, event);
     }
 
@@ -180,6 +179,18 @@ impl World {
             self.put(job.at, Due::Deliver { life, event });
         }
         self.board_changed();
+    }
+
+    /// The mistake of a thread that feeds by itself.
+    pub(super) fn stray_kick(&mut self) {
+        let period = self.scenario.policy.dead_man.period;
+        self.put_after(period / 3, Due::StrayKick);
+        let begins = self.begin_job();
+        if let Ok(mut open) = (self.opener)(&self.shop) {
+            let alive_until = self.host_now() + period;
+            let _deaf = open.kick(alive_until);
+        }
+        self.end_job(begins, &Action::Read, None);
     }
 
     /// The machine stood still from the job's beginning to its end, as good as.
