@@ -22,7 +22,10 @@ use fencepost_hil::trial::{Measured, SLACK, Trial};
 use screen::{Agent, Screen};
 
 /// Nobody starts it again but we.
-const FOR_GOOD: &str = "[Unit]\nOnFailure=\n[Service]\nRestart=no\n";
+const FOR_GOOD: &str = "[Service]\nRestart=no\n";
+/// The unit that cuts when the agent fails would be faster than the dead-man; what is shown is that nobody is needed. (`OnFailure=` is a
+/// dependency, which no drop-in can take away.)
+const NO_FAIL_SAFE: &str = "systemctl mask --runtime --quiet fencepost-failsafe.service";
 /// Time to look at something.
 const LOOK: Duration = Duration::from_secs(3);
 /// How often calm is waited for.
@@ -58,6 +61,7 @@ pub(crate) fn run(folder: &Path, relink: Duration) -> Result<()> {
         "the machine is up; the agent arms the dead-man and proves the data path",
         Agent::Works,
     );
+    appliance.shell(NO_FAIL_SAFE)?;
     appliance.drop_in(UNIT, FOR_GOOD)?;
     appliance.wait_rest(BACK)?;
     screen.tell("at rest: traffic passes through the host", Agent::Works);
@@ -83,7 +87,7 @@ fn perform(trial: &mut Trial<'_>, screen: &Screen) -> Result<()> {
     ensure!(trial.appliance.relay(0) == RelayState::Normal, "{TOO_BUSY}");
     trial.strike_in_guest("agent killed (SIGKILL)", &signal_script(Signal::Kill))?;
     screen.tell(
-        "AGENT KILLED (SIGKILL). Nobody kicks the dead-man any more",
+        "AGENT KILLED (SIGKILL), its fail-safe unit off: only the dead-man is left",
         Agent::Killed,
     );
     trial.expect_relays(
@@ -92,6 +96,7 @@ fn perform(trial: &mut Trial<'_>, screen: &Screen) -> Result<()> {
         "the dead-man is not kicked",
     )?;
     ensure!(!trial.relay_took().is_zero(), "{TOO_BUSY}");
+    trial.expect_expiry_in_time()?;
     let took = trial.relay_took().as_secs_f64() * 1000.0;
     screen.tell(
         &format!("Bypass, {took:.0} ms after the kill: the wire is a wire; its links come back"),
