@@ -27,13 +27,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 
 /// The start is the agent's, on a machine that runs: how long the kernel boots under emulation is not the product's.
 fn boot_to_normal(trial: &mut Trial<'_>) -> Result<()> {
-    trial.strike("systemctl stop", |appliance| {
-        Ok(appliance.shell("systemctl stop fencepost")?)
-    })?;
-    // Where a wave holds the relay, the stop is over when its timer is.
-    let rest = trial.period().unwrap_or_default() + SLACK * 2;
-    trial.expect_relays(RelayState::Bypass, rest, "after a stop")?;
-    trial.may_return();
+    trial.stop_agent()?;
     trial.strike_in_guest("agent started", "systemctl start --no-block fencepost")?;
     trial.expect_relays(
         RelayState::Normal,

@@ -74,7 +74,7 @@ fn rival(trial: &Trial<'_>) -> Result<(String, String)> {
 
 fn line_busy(trial: &mut Trial<'_>) -> Result<()> {
     let (hold, let_go) = rival(trial)?;
-    trial.appliance.shell("systemctl stop fencepost")?;
+    trial.stop_agent()?;
     trial.strike_in_guest(
         "a rival holds the hardware, agent started",
         &format!("{hold} && systemctl start fencepost"),
