@@ -2,6 +2,8 @@
 
 mod bench;
 
+use std::time::Duration;
+
 use bench::{Bench, ms, policy};
 use fencepost::board::controller::{Evidence, Fault, Moved, SegmentReading};
 use fencepost::board::{CutState, RelayState};
@@ -505,4 +507,28 @@ fn what_a_late_answer_says_ages_like_a_reading() {
     assert_eq!(bench.status().segments[0].state, RelayState::Normal);
     bench.run_for(3_000);
     assert_eq!(bench.status().segments[0].state, RelayState::Unknown);
+}
+
+#[test]
+fn a_close_limit_does_not_hide_a_relay_that_does_not_obey() {
+    let mut policy = policy(60_000, Commissioning::Done);
+    policy.segments[0].closes_per_hour_max = 1;
+    policy.segments[0].dwell = Duration::from_millis(150);
+    let mut bench = Bench::with(policy);
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(5_000), |bench| bench.relay == RelayState::Normal);
+    // It moved away and back behind our back, so it must be cut and proven; it does not obey.
+    bench.relay = RelayState::Bypass;
+    bench.run_for(300);
+    bench.relay = RelayState::Normal;
+    bench.stuck = true;
+    bench.hold = |action| matches!(action, Action::Cut { .. });
+    bench.run_for(300);
+    // The dwell ends while the cut is under way. That must not begin the tries anew.
+    for _ in 0..3 {
+        bench.run_for(200);
+        bench.release();
+    }
+    bench.run_for(500);
+    assert!(bench.recorded(|fact| matches!(fact, Fact::RelayStuck { .. })), "{:?}", bench.facts);
 }

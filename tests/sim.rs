@@ -43,7 +43,10 @@ fn every_mistake_is_seen() {
             let failure = run_mutant(seed, &ideal, Mode::Storm, mutant).err()?;
             (failure.broken.invariant == invariant).then_some(seed)
         });
-        assert!(seen.is_some(), "{mutant:?} was not seen by {invariant} in {MUTANT_SEEDS} worlds");
+        assert!(
+            seen.is_some(),
+            "{mutant:?} was not seen by {invariant} in {MUTANT_SEEDS} worlds"
+        );
         println!("{mutant:?}: {invariant} in world {seen:?}");
     }
 }
@@ -54,7 +57,12 @@ fn one_seed_is_one_world() {
         let first = run(7, subject, Mode::Storm).expect("holds");
         let second = run(7, subject, Mode::Storm).expect("holds");
         assert_eq!(first, second, "{}", subject.id());
-        assert!(first.tally.turns > 100, "{} hardly lived: {:?}", subject.id(), first.tally);
+        assert!(
+            first.tally.turns > 100,
+            "{} hardly lived: {:?}",
+            subject.id(),
+            first.tally
+        );
     }
 }
 
@@ -66,7 +74,10 @@ fn a_failure_says_how_to_see_it_again() {
         .expect("a world without a dwell breaks");
     let text = failure.to_string();
     let last = text.lines().last().unwrap();
-    assert_eq!(last, format!("hil sim --board ideal --seed {} --mode storm", failure.seed));
+    assert_eq!(
+        last,
+        format!("hil sim --board ideal --seed {} --mode storm", failure.seed)
+    );
     assert!(text.contains("BROKEN"), "{text}");
     assert!(text.lines().any(|line| line.contains("Close")), "{text}");
 }

@@ -7,9 +7,7 @@ use super::orders::Orders;
 use super::{DeadManTruth, Ground, Moment, Seen, Verdict, broken};
 use crate::board::RelayState;
 use crate::node::policy::{Arming, CheckPolicy, CheckSeverity, Commissioning, ReadBackPolicy};
-use crate::node::{
-    Action, Cause, Event, Fact, Instant, Policy, Status, Verdict as CheckVerdict,
-};
+use crate::node::{Action, Cause, Event, Fact, Instant, Policy, Status, Verdict as CheckVerdict};
 use crate::sim::relay::MoveCause;
 
 /// A turn that is late for less than a sleep is not forgiven by the node, nor held against it here.

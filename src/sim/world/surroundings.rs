@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use super::{Due, Seen, World};
-use crate::sim::mutant::Mutant;
 use crate::node::{Actor, Command, Event, PersistentState, Verdict};
+use crate::sim::mutant::Mutant;
 
 /// The ledger's disk.
 #[derive(Debug, Default)]
