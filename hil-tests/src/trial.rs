@@ -27,7 +27,7 @@ pub const SLACK: Duration = Duration::from_millis(1_500);
 /// From a record to the history that is read.
 const WRITTEN: Duration = Duration::from_secs(5);
 /// From `systemctl stop` to an agent that has heard of it: systemd starts two programs, which an emulator has to translate first.
-pub const TO_HEAR: Duration = Duration::from_secs(14);
+pub const TO_HEAR: Duration = Duration::from_secs(30);
 
 /// A scenario under way.
 pub struct Trial<'a> {
