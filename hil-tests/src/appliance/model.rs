@@ -33,7 +33,7 @@ pub enum Period {
 }
 
 /// Of every dead-man here. Replacing an agent means starting three programs, which an emulated machine on a busy host does in five seconds.
-const TIMER: Duration = Duration::from_secs(8);
+const TIMER: Duration = Duration::from_secs(10);
 
 /// All of them. Periods leave room for an emulated machine that is late; the shortest a board can do is tested elsewhere.
 pub const MODELS: [Model; 7] = [
