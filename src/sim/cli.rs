@@ -30,6 +30,10 @@ struct Wish {
 /// # Errors
 /// The broken worlds with their films and the lines that run them again, or what is wrong with the arguments.
 pub fn cli(arguments: impl IntoIterator<Item = String>) -> Result<String, String> {
+    let arguments: Vec<String> = arguments.into_iter().collect();
+    if arguments.iter().any(|argument| argument == "--help") {
+        return Ok(USAGE.to_owned());
+    }
     let wish = parse(arguments)?;
     let subjects = match &wish.board {
         Some(id) => vec![Subject::load(id).map_err(|error| error.to_string())?],

@@ -33,6 +33,7 @@ use crate::board::{Controller, RelayState};
 use crate::node::{Event, Instant, Saved, Status};
 
 use agent::Agent;
+pub(super) use mishaps::LOOKS_AGAIN_AFTER;
 use machine::Machine;
 use surroundings::{Checks, Disk};
 
@@ -111,6 +112,8 @@ struct Entry {
     at: Instant,
     order: u64,
     due: Due,
+    /// Its time has come and its host stands still.
+    held: bool,
 }
 
 impl Ord for Entry {
@@ -271,7 +274,7 @@ impl World {
             }
             self.now = self.now.max(entry.at);
             if let Some(until) = self.held_until(&entry.due) {
-                self.put(until, entry.due);
+                self.enter(until, entry.due, true);
                 continue;
             }
             self.tell_truth();
@@ -313,12 +316,26 @@ impl World {
         }
     }
 
+    /// What stands still goes on now: what was held comes due, in its order.
+    fn go_on(&mut self) {
+        let mut entries = core::mem::take(&mut self.heap).into_vec();
+        for Reverse(entry) in entries.iter_mut().filter(|entry| entry.0.held) {
+            entry.at = self.now;
+        }
+        self.heap = entries.into();
+    }
+
     fn put(&mut self, at: Instant, due: Due) {
+        self.enter(at, due, false);
+    }
+
+    fn enter(&mut self, at: Instant, due: Due, held: bool) {
         self.ordered += 1;
         self.heap.push(Reverse(Entry {
             at: at.max(self.now),
             order: self.ordered,
             due,
+            held,
         }));
     }
 

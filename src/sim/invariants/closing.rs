@@ -41,6 +41,8 @@ struct CheckFold {
     /// It fell, or fell silent, and has not risen since.
     fails: bool,
     heard_at: Option<Instant>,
+    /// Reported in the turn under way.
+    just: Option<(Instant, CheckVerdict)>,
 }
 
 impl Closing {
@@ -83,6 +85,7 @@ impl Closing {
             }) => self.touched[*segment] = true,
             Seen::Decided(Action::Record(record)) => self.recorded(&record.fact),
             Seen::Turned(turn) => {
+                self.checks.iter_mut().for_each(|fold| fold.just = None);
                 if let Some(status) = turn.status {
                     return self.invariant_failing_check_wants_cut(status);
                 }
@@ -124,16 +127,20 @@ impl Closing {
         self.closes.fill(VecDeque::new());
     }
 
-    /// What the node itself calls failing (fallen silent, too) fails until it has risen.
+    /// What the node itself calls failing (fallen silent, too) fails until it has risen. A node that wakes first
+    /// looks who was silent for too long, then hears the report that woke it: that report counts towards rising.
     fn recorded(&mut self, fact: &Fact) {
         let Fact::CheckFailed { check, .. } = fact else {
             return;
         };
         let folds = self.checks.iter_mut().zip(&self.policy.checks);
-        for (fold, _) in folds.filter(|(_, policy)| policy.name == *check) {
+        for (fold, policy) in folds.filter(|(_, policy)| policy.name == *check) {
             fold.fails = true;
             fold.good_row = 0;
             fold.passing_since = None;
+            if let Some((host, verdict)) = fold.just.take() {
+                fold.count(host, policy, verdict);
+            }
         }
     }
 
@@ -314,6 +321,11 @@ impl CheckFold {
             };
         }
         self.heard_at = Some(host);
+        self.just = Some((host, verdict));
+        self.count(host, policy, verdict);
+    }
+
+    fn count(&mut self, host: Instant, policy: &CheckPolicy, verdict: CheckVerdict) {
         let good = matches!(verdict, CheckVerdict::Ok | CheckVerdict::Warning);
         if good {
             self.bad_row = 0;

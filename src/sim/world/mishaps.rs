@@ -4,9 +4,13 @@ use core::time::Duration;
 
 use super::surroundings::CheckState;
 use super::{Due, Host, Seen, World};
+use crate::node::status::SegmentMode;
 use crate::node::{Command, Event, Stop};
 use crate::sim::faults::Mishap;
 use crate::sim::plant::{HostClock, Snag};
+
+/// Between an order and a look at what became of it; longer than any save takes.
+pub(in crate::sim) const LOOKS_AGAIN_AFTER: Duration = Duration::from_secs(6);
 
 impl World {
     pub(super) fn strike(&mut self, index: usize) {
@@ -125,6 +129,7 @@ impl World {
             agent.dies_after = None;
             agent.paused_until = None;
         }
+        self.go_on();
         if self.host_at(self.now) == Host::Able {
             self.see(&Seen::Host(Host::Able));
         }
@@ -132,12 +137,21 @@ impl World {
         self.put_after(Duration::from_millis(1), Due::TakeBack);
     }
 
-    /// Every standing order is taken back, as soon as there is somebody to take it.
+    /// Every standing order is taken back. People look whether it was done (the agent may be on its way down, or
+    /// hear it in its last moment), and say it again.
     pub(super) fn take_back(&mut self) {
-        if self.agent.is_none() {
-            self.put_after(Duration::from_millis(500), Due::TakeBack);
+        let standing = self.status().is_none_or(|status| {
+            let mut segments = status.segments.iter();
+            segments.any(|segment| segment.mode != SegmentMode::Auto)
+                || status.maintenance.is_some()
+        });
+        if !standing {
             return;
         }
+        if self.agent.is_none() {
+            return self.put_after(Duration::from_millis(500), Due::TakeBack);
+        }
+        self.put_after(LOOKS_AGAIN_AFTER, Due::TakeBack);
         let (on, reason) = (false, "over".to_owned());
         let mut commands = vec![
             Command::Maintenance {
