@@ -530,5 +530,68 @@ fn a_close_limit_does_not_hide_a_relay_that_does_not_obey() {
         bench.release();
     }
     bench.run_for(500);
-    assert!(bench.recorded(|fact| matches!(fact, Fact::RelayStuck { .. })), "{:?}", bench.facts);
+    assert!(
+        bench.recorded(|fact| matches!(fact, Fact::RelayStuck { .. })),
+        "{:?}",
+        bench.facts
+    );
+}
+
+#[test]
+fn a_close_limit_is_told_once_however_often_checks_come_and_go() {
+    let mut policy = policy(1_000, Commissioning::Done);
+    policy.segments[0].closes_per_hour_max = 1;
+    let mut bench = Bench::with(policy);
+    for _ in 0..4 {
+        bench.check(Verdict::Ok);
+        bench.run_for(2_000);
+        bench.check(Verdict::Critical);
+        bench.run_for(500);
+    }
+    let told = |fact: &&Fact| matches!(fact, Fact::CloseLimit { .. });
+    assert_eq!(bench.facts.iter().filter(told).count(), 1);
+}
+
+#[test]
+fn a_cut_that_is_owed_is_ordered_until_it_is_seen_whatever_the_dwell_says() {
+    let mut policy = policy(60_000, Commissioning::Done);
+    policy.segments[0].dwell = Duration::from_millis(600);
+    let mut bench = Bench::with(policy);
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(5_000), |bench| bench.relay == RelayState::Normal);
+    bench.relay = RelayState::Bypass;
+    bench.run_for(270);
+    // Somebody puts it back before the dwell is over: it serves, and nobody has proven that it may.
+    bench.relay = RelayState::Normal;
+    bench.stuck = true;
+    bench.run_for(1_000);
+    assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
+    bench.stuck = false;
+    bench.run_for(11_000);
+    let moved = |fact: &&Fact| matches!(fact, Fact::Cut { .. } | Fact::Closed { .. });
+    let moved: Vec<_> = bench.facts.iter().filter(moved).collect();
+    assert!(
+        matches!(
+            moved.as_slice(),
+            [.., Fact::Cut { .. }, Fact::Closed { .. }]
+        ),
+        "{moved:?}"
+    );
+}
+
+#[test]
+fn tries_given_up_do_not_delay_the_next_cut() {
+    let mut bench = Bench::serving();
+    bench.bus_dead = true;
+    // The dead-man fires and nothing can be read or cut: tries are given up for a while.
+    bench.run_for(3_000);
+    bench.check(Verdict::Critical);
+    bench.bus_dead = false;
+    bench.run_until(ms(60_000), |bench| {
+        bench.status().segments[0].state == RelayState::Bypass
+    });
+    // It was seen cut. Somebody closes it.
+    bench.relay = RelayState::Normal;
+    bench.run_for(300);
+    assert_eq!(bench.relay, RelayState::Bypass);
 }

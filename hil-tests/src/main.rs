@@ -123,7 +123,11 @@ fn main() -> anyhow::Result<ExitCode> {
             let told = fencepost::sim::cli(words);
             let held = told.is_ok();
             println!("{}", told.unwrap_or_else(|broken| broken));
-            return Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            return Ok(if held {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
         }
         Command::Bench {
             program,

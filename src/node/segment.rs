@@ -264,7 +264,7 @@ impl Segment {
         self.must_prove = false;
         self.must_cut = false;
         self.reaffirm = false;
-        self.obeyed();
+        self.obeyed(now);
         if moved.commanded {
             self.moves += 1;
             self.moved_at = Some(now);
@@ -313,7 +313,7 @@ impl Segment {
         self.left = Some(state.into());
         self.must_cut = false;
         self.reaffirm = false;
-        self.obeyed();
+        self.obeyed(now);
         if moved.commanded {
             self.moves += 1;
             self.moved_at = Some(now);
@@ -375,7 +375,7 @@ impl Segment {
             Some(_) => {}
         }
         if found == self.wanted.0 {
-            self.obeyed();
+            self.obeyed(now);
         }
         place
     }
@@ -418,8 +418,10 @@ impl Segment {
         self.must_cut &= !is_cut(reading.state);
     }
 
-    fn obeyed(&mut self) {
+    fn obeyed(&mut self, now: Instant) {
         self.tries = 0;
+        // Whoever gave up on it before and waits, waits for nothing: the next move is another one.
+        self.try_at = now;
         self.stuck_told = false;
     }
 

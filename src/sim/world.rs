@@ -33,8 +33,8 @@ use crate::board::{Controller, RelayState};
 use crate::node::{Event, Instant, Saved, Status};
 
 use agent::Agent;
-pub(super) use mishaps::LOOKS_AGAIN_AFTER;
 use machine::Machine;
+pub(super) use mishaps::LOOKS_AGAIN_AFTER;
 use surroundings::{Checks, Disk};
 
 /// Opens a driver over the board's hands.
@@ -75,8 +75,8 @@ enum Due {
     Over { index: usize },
     /// Everything is repaired.
     Heal,
-    /// Operators take their standing orders back.
-    TakeBack,
+    /// Operators take their standing orders back, or look again whether they have.
+    TakeBack { again: bool },
     /// Something on the board happens by itself.
     Board,
     /// A mutant kicks beside the agent.
@@ -93,7 +93,7 @@ impl Due {
                 | Self::Mishap { .. }
                 | Self::Over { .. }
                 | Self::Heal
-                | Self::TakeBack
+                | Self::TakeBack { .. }
                 | Self::Board
         )
     }
@@ -310,7 +310,7 @@ impl World {
             Due::Mishap { index } => self.strike(index),
             Due::Over { index } => self.over(index),
             Due::Heal => self.heal(),
-            Due::TakeBack => self.take_back(),
+            Due::TakeBack { again } => self.take_back(again),
             Due::Board => self.board_changed(),
             Due::StrayKick => self.stray_kick(),
         }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::surroundings::CheckState;
 use super::{Due, Host, Seen, World};
 use crate::node::status::SegmentMode;
-use crate::node::{Command, Event, Stop};
+use crate::node::{Command, Event, PersistentState, Stop};
 use crate::sim::faults::Mishap;
 use crate::sim::plant::{HostClock, Snag};
 
@@ -134,24 +134,19 @@ impl World {
             self.see(&Seen::Host(Host::Able));
         }
         self.unhang();
-        self.put_after(Duration::from_millis(1), Due::TakeBack);
+        self.put_after(Duration::from_millis(1), Due::TakeBack { again: false });
     }
 
     /// Every standing order is taken back. People look whether it was done (the agent may be on its way down, or
     /// hear it in its last moment), and say it again.
-    pub(super) fn take_back(&mut self) {
-        let standing = self.status().is_none_or(|status| {
-            let mut segments = status.segments.iter();
-            segments.any(|segment| segment.mode != SegmentMode::Auto)
-                || status.maintenance.is_some()
-        });
-        if !standing {
+    pub(super) fn take_back(&mut self, again: bool) {
+        if self.agent.is_none() {
+            return self.put_after(Duration::from_millis(500), Due::TakeBack { again });
+        }
+        if again && !self.has_standing_orders() {
             return;
         }
-        if self.agent.is_none() {
-            return self.put_after(Duration::from_millis(500), Due::TakeBack);
-        }
-        self.put_after(LOOKS_AGAIN_AFTER, Due::TakeBack);
+        self.put_after(LOOKS_AGAIN_AFTER, Due::TakeBack { again: true });
         let (on, reason) = (false, "over".to_owned());
         let mut commands = vec![
             Command::Maintenance {
@@ -168,6 +163,16 @@ impl World {
         for command in commands {
             self.operator(&command, 1);
         }
+    }
+
+    /// In force, or in the ledger to come into force.
+    fn has_standing_orders(&self) -> bool {
+        let saved = self.disk.durable.as_ref();
+        saved.is_some_and(|saved| *saved != PersistentState::default())
+            || self.status().is_some_and(|status| {
+                let mut segments = status.segments.iter();
+                status.maintenance.is_some() || segments.any(|one| one.mode != SegmentMode::Auto)
+            })
     }
 
     fn lay_snag(&mut self, transactions: u32, snag: Snag) {
