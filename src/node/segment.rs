@@ -205,9 +205,11 @@ impl Segment {
     }
 
     fn step_to_cut(&mut self, now: Instant, state: CutState, out: &mut Outbox) {
-        // A cut does not wait for a close under way: it voids its ticket, or undoes it.
+        // A cut does not wait for a close under way: it voids its ticket, or undoes it. Where the relay was read
+        // meanwhile says nothing about where that close will leave it.
         let cutting = matches!(self.job, Some(Job::Cut(_)));
-        if cutting || now < self.try_at || self.place() == state.into() {
+        let there = self.place() == state.into() && self.job != Some(Job::Close);
+        if cutting || now < self.try_at || there {
             return;
         }
         self.job = Some(Job::Cut(state));

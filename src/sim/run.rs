@@ -93,11 +93,20 @@ impl Failure {
         let skipped = self.film.len().saturating_sub(count);
         let mut told: Vec<String> = self.film.iter().skip(skipped).cloned().collect();
         told.push(format!("{:>12} BROKEN    {}", self.at, self.broken));
-        told.push(format!(
+        told.push(self.again());
+        told.join("\n")
+    }
+
+    /// What broke, after the line that runs it again.
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.again(), self.broken)
+    }
+
+    fn again(&self) -> String {
+        format!(
             "hil sim --board {} --seed {} --mode {}",
             self.board, self.seed, self.mode
-        ));
-        told.join("\n")
+        )
     }
 }
 
