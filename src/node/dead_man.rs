@@ -30,6 +30,8 @@ pub(super) struct DeadMan {
     tries: u32,
     try_at: Instant,
     kicking: bool,
+    /// The right ran out while a kick was under way.
+    kick_is_late: bool,
     kick_at: Instant,
     /// Armed no earlier than the decision, it runs until then at least.
     armed_until: Instant,
@@ -60,6 +62,7 @@ impl DeadMan {
             tries: 0,
             try_at: now,
             kicking: false,
+            kick_is_late: false,
             kick_at: now,
             armed_until: now,
             alive_until: None,
@@ -90,6 +93,7 @@ impl DeadMan {
         let lapsed = self.alive_until.is_some_and(|until| now >= until);
         if lapsed {
             self.alive_until = None;
+            self.kick_is_late = self.kicking;
             self.verified = false;
             self.inherited = false;
             self.tries = 0;
@@ -218,11 +222,20 @@ impl DeadMan {
         }
     }
 
-    pub(super) fn kicked(&mut self, now: Instant, outcome: &Result<(), Fault>) {
+    /// A kick was answered. On many boards a kick starts a dead-man that has fired anew, and its relays go back; no
+    /// driver can close the gap between its last look and its write. If the right ran out while the kick was under way,
+    /// that may have happened, unseen by any later reading.
+    pub(super) fn kicked(&mut self, now: Instant, outcome: &Result<(), Fault>) -> Finding {
         self.kicking = false;
+        let late = core::mem::take(&mut self.kick_is_late);
         if outcome.is_ok() {
             self.alive_until = Some(self.pending_until);
             self.kicked_at = Some(now);
+        }
+        if late {
+            Finding::Expired
+        } else {
+            Finding::Same
         }
     }
 

@@ -25,6 +25,8 @@ const REOPEN_EVERY: u32 = 8;
 pub(super) struct Link {
     pub(super) identity: Option<Identity>,
     pub(super) fault: Option<String>,
+    /// The hardware was seen at least once: what was left there is adopted.
+    pub(super) adopted: bool,
     phase: Phase,
     read_every: Duration,
     reading_since: Option<Instant>,
@@ -57,6 +59,7 @@ impl Link {
         Self {
             identity: None,
             fault: None,
+            adopted: false,
             phase: Phase::Closed,
             read_every,
             reading_since: None,
@@ -145,6 +148,7 @@ impl Link {
     /// A good reading. Returns whether the controller restarted or its latch moved since the last one.
     pub(super) fn read(&mut self, now: Instant, generation: u32, out: &mut Outbox) -> bool {
         self.reading_since = None;
+        self.adopted = true;
         self.read_at = Some(now);
         self.next_read = now + self.read_every;
         self.faults = 0;

@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 
 use super::action::{Action, Service};
 use super::dead_man::{DeadMan, Finding};
-use super::event::{Actor, Command, Event, Saved, Stop};
+use super::event::{Event, Saved, Stop};
 use super::health::Health;
 use super::link::Link;
-use super::orders::{Applied, Orders};
+use super::orders::Orders;
 use super::outbox::Outbox;
 use super::policy::{Commissioning, Policy, ReadBackPolicy};
 use super::record::{Fact, Level};
@@ -25,16 +25,12 @@ use super::timer::{Earliest, Timer};
 use super::watchdog::Watchdog;
 use crate::board::controller::{Fault, Latch, Reading, RelayState};
 
+mod requests;
 mod steering;
 
 /// Later than this after our own deadline, we slept: an ordinary late turn is far shorter, an ordinary pause
 /// (a stopped virtual machine, a suspended host) far longer.
 const SLEPT_MIN: Duration = Duration::from_millis(300);
-/// An ordered stop waits this long for relays to be seen cut, then ends all the same: the dead-man stays armed.
-const STOP_WAITS: Duration = Duration::from_secs(5);
-/// Jobs under way are awaited this long before a successor takes over: a coil pulse must not be cut short.
-const HANDOVER_WAITS: Duration = Duration::from_millis(500);
-
 /// The node.
 #[derive(Debug)]
 pub struct Node {
@@ -338,9 +334,9 @@ impl Node {
         for (segment, read) in self.segments.iter_mut().zip(&reading.segments) {
             // Not every controller can say that it restarted; a relay that moved by itself may be all there is.
             restarted |= segment.read(now, *read, &mut self.out) == Found::Moved;
-            if finding == Finding::Expired && !segment.must_prove {
-                segment.prove_again(now);
-            }
+        }
+        if finding == Finding::Expired {
+            self.prove_all_again(now);
         }
         if restarted {
             self.link.configure_again();
@@ -350,10 +346,19 @@ impl Node {
     }
 
     fn kicked(&mut self, now: Instant, outcome: &Result<(), Fault>) {
-        self.dead_man.kicked(now, outcome);
+        if self.dead_man.kicked(now, outcome) == Finding::Expired {
+            self.prove_all_again(now);
+        }
         if let Err(fault) = outcome {
             self.faulted(now, fault, Lost::Unsaid);
             self.link.read_soon(now);
+        }
+    }
+
+    /// The dead-man fired, or may have: whatever served must be proven anew.
+    fn prove_all_again(&mut self, now: Instant) {
+        for segment in self.segments.iter_mut().filter(|one| !one.must_prove) {
+            segment.prove_again(now);
         }
     }
 
@@ -367,107 +372,6 @@ impl Node {
         }
         for segment in &mut self.segments {
             segment.unread();
-        }
-    }
-
-    fn requested(&mut self, now: Instant, request: u64, actor: Actor, command: Command) {
-        if let Some(answer) = self.refusal(&command) {
-            let asked = format!("{command:?}");
-            let fact = Fact::Refused {
-                by: actor.name,
-                asked,
-                reason: answer.clone(),
-            };
-            self.out.record(now, Level::Warning, fact);
-            return self.out.push(Action::Reply {
-                request,
-                answer: Err(answer),
-            });
-        }
-        if command == Command::Acknowledge {
-            let alarms = self.out.acknowledge();
-            self.out.record(
-                now,
-                Level::Info,
-                Fact::Acknowledged {
-                    by: actor.name,
-                    alarms,
-                },
-            );
-            let answer = Ok(format!("{alarms} alarms acknowledged"));
-            return self.out.push(Action::Reply { request, answer });
-        }
-        self.orders
-            .requested(request, actor, command, &mut self.out);
-    }
-
-    /// Why an order cannot be taken, in a sentence.
-    fn refusal(&self, command: &Command) -> Option<String> {
-        if self.stop.is_some() {
-            return Some("the agent is stopping".to_owned());
-        }
-        let Command::Bypass { segment, state } = command else {
-            return None;
-        };
-        let names = || {
-            let names: Vec<_> = self
-                .segments
-                .iter()
-                .map(|s| s.policy.name.as_str())
-                .collect();
-            names.join(", ")
-        };
-        let known = self
-            .segments
-            .iter()
-            .any(|known| known.policy.name == *segment);
-        if !known {
-            return Some(format!("no segment {segment:?}; there are: {}", names()));
-        }
-        let missing = self.policy.commissioning == Commissioning::Missing;
-        match state {
-            Some(RelayState::Normal) if missing => Some(format!(
-                "segment {segment} stays cut: this board is not commissioned; run `fencepost board commission`"
-            )),
-            Some(RelayState::Unknown) => Some("Unknown is not a state to order".to_owned()),
-            _ => None,
-        }
-    }
-
-    fn applied(&mut self, applied: &Applied) {
-        let concerned = |name: &str| match applied {
-            Applied::Forced(segment) => segment == name,
-            Applied::All => true,
-        };
-        // A forced state may have deafened the dead-man on some hardware: arm and verify it again.
-        if self
-            .segments
-            .iter()
-            .any(|segment| concerned(&segment.policy.name))
-        {
-            self.dead_man.verify_again();
-        }
-    }
-
-    fn stop_requested(&mut self, now: Instant, stop: Stop) {
-        if self.stop.is_some() {
-            return;
-        }
-        let (how, waits) = match stop {
-            Stop::Ordered => ("ordered: segments go to their fail state", STOP_WAITS),
-            Stop::Handover => ("handover: nothing moves", HANDOVER_WAITS),
-        };
-        self.stop = Some((stop, now + waits));
-        self.out.record(
-            now,
-            Level::Info,
-            Fact::Stopping {
-                how: how.to_owned(),
-            },
-        );
-        self.out.push(Action::Tell(Service::Stopping));
-        if stop == Stop::Handover && self.kick_objection(now).is_none() {
-            self.dead_man.kick_for_successor(now, &mut self.out);
         }
     }
 

@@ -22,8 +22,8 @@ use crate::node::{Cause, Instant, Policy};
 
 /// The controller as one would wish it, where a board is named.
 pub const IDEAL: &str = "ideal";
-/// Lines of film that come with a failure.
-const FILM_LINES: usize = 60;
+/// Lines of film that are shown with a failure.
+pub(super) const FILM_SHOWN: usize = 60;
 
 /// What is asked of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,12 +83,27 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in &self.film {
-            writeln!(f, "{line}")?;
-        }
-        writeln!(f, "{:>12} BROKEN    {}", self.at, self.broken)?;
-        write!(
-            f,
+        f.write_str(&self.with_film(FILM_SHOWN))
+    }
+}
+
+impl Failure {
+    /// The last `count` lines of its film, what broke, and the line that runs it again.
+    pub fn with_film(&self, count: usize) -> String {
+        let skipped = self.film.len().saturating_sub(count);
+        let mut told: Vec<String> = self.film.iter().skip(skipped).cloned().collect();
+        told.push(format!("{:>12} BROKEN    {}", self.at, self.broken));
+        told.push(self.again());
+        told.join("\n")
+    }
+
+    /// What broke, after the line that runs it again.
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.again(), self.broken)
+    }
+
+    fn again(&self) -> String {
+        format!(
             "hil sim --board {} --seed {} --mode {}",
             self.board, self.seed, self.mode
         )
@@ -180,7 +195,7 @@ pub fn run_mutant(
         mode,
         at,
         broken,
-        film: world.film.last(FILM_LINES),
+        film: world.film.lines(),
     }))
 }
 
