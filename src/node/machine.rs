@@ -172,7 +172,7 @@ impl Node {
         self.link.doubt(now);
         for segment in &mut self.segments {
             segment.unread();
-            if segment.policy.read_back == ReadBackPolicy::Impossible {
+            if segment.is_unreadable() {
                 segment.left = None;
                 segment.reaffirm = false;
                 segment.prove_again(now);
@@ -213,7 +213,9 @@ impl Node {
             Event::ControllerRead { outcome } => self.read(now, outcome),
             Event::Configured { outcome } => self.link.configure_done(now, outcome, out),
             Event::DeadManArmed { outcome } => {
-                self.dead_man.armed(now, outcome, out);
+                if self.dead_man.armed(now, outcome, out) == Finding::Expired {
+                    self.prove_all_again(now);
+                }
                 self.link.read_soon(now);
             }
             Event::Kicked { outcome } => self.kicked(now, &outcome),
@@ -317,11 +319,11 @@ impl Node {
             self.out.record(now, Level::Alarm, Fact::Uncommissioned);
         }
         for segment in &mut self.segments {
-            let unreadable = segment.policy.read_back == ReadBackPolicy::Impossible;
             let predecessors = left.get(&segment.policy.name).copied();
-            if unreadable && predecessors == Some(RelayState::Normal) {
+            if segment.is_unreadable() && predecessors == Some(RelayState::Normal) {
                 segment.left = predecessors;
                 segment.reaffirm = true;
+                segment.must_cut = false;
             }
         }
     }
@@ -335,9 +337,12 @@ impl Node {
                 return self.tell_ready();
             }
         };
+        let asked = self.link.waiting_since().unwrap_or(now);
         let mut restarted = self.link.read(now, reading.generation, &mut self.out);
         self.latch = reading.latch;
-        let finding = self.dead_man.read(now, reading.dead_man, &mut self.out);
+        let finding = self
+            .dead_man
+            .read(now, asked, reading.dead_man, &mut self.out);
         for (segment, read) in self.segments.iter_mut().zip(&reading.segments) {
             // Not every controller can say that it restarted; a relay that moved by itself may be all there is.
             restarted |= segment.read(now, *read, &mut self.out) == Found::Moved;

@@ -40,7 +40,8 @@ pub(super) struct Segment {
     pub(super) left: Option<RelayState>,
     /// Found cut, or its right lapsed: it serves again only by way of a cut state and a full dwell.
     pub(super) must_prove: bool,
-    /// Of that, the cut state has not been seen yet: until it is, no dwell that ends makes this one serve.
+    /// The cut state has not been seen yet, or where nothing can be seen, not been acknowledged: until it is, no dwell
+    /// that ends makes this one serve.
     pub(super) must_cut: bool,
     /// A dwell counts from here at the earliest.
     pub(super) prove_from: Instant,
@@ -87,6 +88,7 @@ struct Because {
 impl Segment {
     pub(super) fn new(policy: SegmentPolicy, index: usize, now: Instant) -> Self {
         let fail = RelayState::from(policy.fail);
+        let unreadable = policy.read_back == ReadBackPolicy::Impossible;
         Self {
             policy,
             index,
@@ -94,7 +96,7 @@ impl Segment {
             read_at: None,
             left: None,
             must_prove: false,
-            must_cut: false,
+            must_cut: unreadable,
             prove_from: now,
             reaffirm: false,
             wanted: (fail, Cause::Dwelling),
@@ -121,6 +123,11 @@ impl Segment {
             ReadBackPolicy::Required => self.reading.state,
             ReadBackPolicy::Impossible => self.left.unwrap_or(RelayState::Unknown),
         }
+    }
+
+    /// Nothing ever says where its relay is.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.policy.read_back == ReadBackPolicy::Impossible
     }
 
     /// In `Normal`, or left there and not readable just now, with nothing that would have to be proven anew.
@@ -258,8 +265,7 @@ impl Segment {
             Err(fault) => return self.failed(now, &fault, out),
         };
         self.saw(now, moved.after);
-        let unreadable = self.policy.read_back == ReadBackPolicy::Impossible;
-        if moved.after.state != RelayState::Normal && !unreadable {
+        if moved.after.state != RelayState::Normal && !self.is_unreadable() {
             return self.tried(now);
         }
         self.left = Some(RelayState::Normal);
@@ -295,8 +301,7 @@ impl Segment {
             Err(fault) => return self.failed(now, &fault, out),
         };
         self.saw(now, moved.after);
-        let unreadable = self.policy.read_back == ReadBackPolicy::Impossible;
-        if moved.after.state != state.into() && !unreadable {
+        if moved.after.state != state.into() && !self.is_unreadable() {
             return self.tried(now);
         }
         let was_cut_by_others = !moved.commanded && self.left == Some(RelayState::Normal);
@@ -339,7 +344,7 @@ impl Segment {
     ) -> Found {
         self.saw(now, reading);
         let found = reading.state;
-        if self.policy.read_back == ReadBackPolicy::Impossible || found == RelayState::Unknown {
+        if self.is_unreadable() || found == RelayState::Unknown {
             return Found::InPlace;
         }
         let mut place = Found::InPlace;

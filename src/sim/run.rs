@@ -22,6 +22,10 @@ use crate::node::{Cause, Instant, Policy};
 
 /// The controller as one would wish it, where a board is named.
 pub const IDEAL: &str = "ideal";
+/// A healed world is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// So long must everything serve until a healed world is called healed; longer than any retry waits.
+const SERVES_FOR: Duration = Duration::from_secs(12);
 /// Lines of film that are shown with a failure.
 pub(super) const FILM_SHOWN: usize = 60;
 
@@ -174,7 +178,7 @@ pub fn run_mutant(
     mutant: Mutant,
 ) -> Result<Summary, Box<Failure>> {
     let mut world = world(seed, subject, mode, mutant);
-    world.run();
+    live(&mut world);
     if verdict(&world, mode).is_none() {
         return Ok(Summary {
             lived: world.now().since(Instant::ZERO),
@@ -183,7 +187,7 @@ pub fn run_mutant(
     }
     let mut world = self::world(seed, subject, mode, mutant);
     world.film.roll();
-    world.run();
+    live(&mut world);
     let (at, broken) = verdict(&world, mode).unwrap_or_else(|| {
         let says = "broke once and not again: the world is not deterministic".to_owned();
         let invariant = "invariant_one_seed_is_one_world";
@@ -197,6 +201,25 @@ pub fn run_mutant(
         broken,
         film: world.film.lines(),
     }))
+}
+
+/// To its end; a healed one only until all has served for long enough.
+fn live(world: &mut World) {
+    let end = world.scenario().end;
+    let Some(healed) = world.scenario().heal_at else {
+        return world.run(end);
+    };
+    world.run(healed);
+    let mut served = Duration::ZERO;
+    while world.failed.is_none() && world.now() < end && served < SERVES_FOR {
+        world.run((world.now() + LOOK_EVERY).min(end));
+        let serves = not_back(world).is_none() && !world.has_standing_orders();
+        served = if serves {
+            served + LOOK_EVERY
+        } else {
+            Duration::ZERO
+        };
+    }
 }
 
 fn world(seed: u64, subject: &Subject, mode: Mode, mutant: Mutant) -> World {

@@ -217,17 +217,15 @@ impl World {
         self.board_changed();
     }
 
-    /// Lives to its end, or to the first invariant that breaks.
-    pub(super) fn run(&mut self) {
+    /// Lives until then, or to the first invariant that breaks.
+    pub(super) fn run(&mut self, until: Instant) {
         while self.failed.is_none() {
-            let Some(Reverse(entry)) = self.heap.pop() else {
-                break;
-            };
-            if entry.at > self.scenario.end {
-                self.now = self.scenario.end;
+            let due = self.heap.peek().filter(|next| next.0.at <= until);
+            let Some(Reverse(entry)) = due.is_some().then(|| self.heap.pop()).flatten() else {
+                self.now = self.now.max(until);
                 self.tell_truth();
                 break;
-            }
+            };
             self.now = self.now.max(entry.at);
             if let Some(until) = self.held_until(&entry.due) {
                 self.enter(until, entry.due, true);

@@ -39,14 +39,16 @@ pub(super) struct Closing {
 }
 
 /// A bare kick starts a dead-man anew even if it has fired between the driver's last look and its write; its relays go
-/// back then. No host can close that gap. What it can do is to know, when the kick is answered, that it came late.
+/// back then. No host can close that gap. What it can do is to know afterwards that it came late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Woken {
     #[default]
     No,
     /// The kick is not answered yet.
     Unheard,
-    /// It is: the segment must be proven anew.
+    /// It is, but the controller has not been read since.
+    Answered,
+    /// It has: the segment must be proven anew.
     Heard,
 }
 
@@ -94,8 +96,10 @@ impl Closing {
                 stop: Stop::Handover,
             }) => self.handing_over = true,
             Seen::Told(Event::Kicked { .. } | Event::DeadManArmed { .. }) => {
-                let woken = self.woken.iter_mut().filter(|one| **one == Woken::Unheard);
-                woken.for_each(|one| *one = Woken::Heard);
+                self.wake(Woken::Unheard, Woken::Answered);
+            }
+            Seen::Told(Event::ControllerRead { outcome: Ok(_) }) => {
+                self.wake(Woken::Answered, Woken::Heard);
             }
             Seen::Told(Event::CheckReported { check, verdict, .. }) => {
                 if ground.is_late() {
@@ -180,8 +184,13 @@ impl Closing {
         }
     }
 
-    /// A segment that a late kick put back is wanted cut from the turn on in which that kick is answered, unless an
-    /// operator forces it or a handover leaves it to the successor.
+    fn wake(&mut self, from: Woken, to: Woken) {
+        let woken = self.woken.iter_mut().filter(|one| **one == from);
+        woken.for_each(|one| *one = to);
+    }
+
+    /// A segment that a late kick put back is wanted cut as soon as that kick is answered and the controller was read
+    /// (some keep a mark of the expiry), unless an operator forces it or a handover leaves it to the successor.
     fn invariant_woken_is_cut(&mut self, status: &Status) -> Verdict {
         for (index, segment) in status.segments.iter().enumerate() {
             if self.woken[index] != Woken::Heard {

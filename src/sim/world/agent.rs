@@ -215,7 +215,7 @@ impl World {
         let (mut count, mut news) = (0, false);
         let mut last = None;
         while let Some(agent) = &mut self.agent {
-            if agent.ended.is_some() {
+            if agent.ended.is_some() || self.failed.is_some() {
                 break;
             }
             let Some(action) = self.mutant.next_action(&mut agent.node, last.as_ref()) else {

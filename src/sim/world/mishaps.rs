@@ -166,7 +166,7 @@ impl World {
     }
 
     /// In force, or in the ledger to come into force.
-    fn has_standing_orders(&self) -> bool {
+    pub(in crate::sim) fn has_standing_orders(&self) -> bool {
         let saved = self.disk.durable.as_ref();
         saved.is_some_and(|saved| *saved != PersistentState::default())
             || self.status().is_some_and(|status| {
