@@ -17,6 +17,7 @@ use super::health::Health;
 use super::link::Link;
 use super::orders::{Applied, Orders};
 use super::outbox::Outbox;
+use super::pair::Pair;
 use super::policy::{Commissioning, Policy, ReadBackPolicy};
 use super::record::{Fact, Level};
 use super::segment::{Found, Segment};
@@ -36,7 +37,7 @@ const STOP_WAITS: Duration = Duration::from_secs(5);
 const HANDOVER_WAITS: Duration = Duration::from_millis(500);
 
 /// The node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Node {
     pub(super) policy: Policy,
     pub(super) out: Outbox,
@@ -47,6 +48,7 @@ pub struct Node {
     pub(super) orders: Orders,
     pub(super) segments: Vec<Segment>,
     pub(super) latch: Latch,
+    pub(super) pair: Option<Pair>,
     pub(super) stop: Option<(Stop, Instant)>,
     started: bool,
     ready_told: bool,
@@ -70,6 +72,7 @@ impl Node {
                 .map(|(index, policy)| Segment::new(policy, index, now))
                 .collect(),
             latch: Latch::Absent,
+            pair: policy.pair.clone().map(|pair| Pair::new(pair, now)),
             stop: None,
             started: false,
             ready_told: false,
@@ -123,6 +126,8 @@ impl Node {
             earliest.offer_some(self.watchdog.next(), Timer::Watchdog);
         }
         earliest.offer(self.watchdog.next_alive(), Timer::Alive);
+        let pair = self.pair.as_ref().and_then(|pair| pair.next(now));
+        earliest.offer_some(pair, Timer::Pair);
         for segment in &self.segments {
             earliest.offer_some(segment.next_try(now), Timer::Move);
             earliest.offer_some(
@@ -153,7 +158,11 @@ impl Node {
             self.health.begin(now);
             return;
         }
-        if let Some((due, _)) = self.poll_timeout() {
+        let timeout = self.poll_timeout();
+        if let Some(pair) = &mut self.pair {
+            pair.wake(now, timeout.map(|(due, _)| due));
+        }
+        if let Some((due, _)) = timeout {
             let slept = now.since(due.max(self.turned_at));
             if slept >= SLEPT_MIN {
                 self.health.forgive(slept);
@@ -227,9 +236,9 @@ impl Node {
                 }
             }
             Event::TicketTaken { segment, outcome } => {
-                let left = self.left_with_normal(segment);
+                let (left, proof) = (self.left_with_normal(segment), self.close_proof());
                 if let Some(segment) = self.segments.get_mut(segment) {
-                    segment.ticket_taken(now, outcome, left, &mut self.out);
+                    segment.ticket_taken(now, outcome, left, proof, &mut self.out);
                 }
             }
             Event::SegmentClosed { segment, outcome } => {
@@ -291,6 +300,7 @@ impl Node {
             Event::WatchdogOpened { outcome } => self.watchdog.opened(now, outcome, out),
             Event::KeepaliveSent { outcome } => self.watchdog.kept(now, outcome, out),
             Event::StopRequested { stop } => self.stop_requested(now, stop),
+            Event::Pair(event) => self.pair_event(now, *event),
         }
     }
 
@@ -323,7 +333,7 @@ impl Node {
         }
     }
 
-    fn read(&mut self, now: Instant, outcome: Result<Reading, Fault>) {
+    pub(super) fn read(&mut self, now: Instant, outcome: Result<Reading, Fault>) {
         let reading = match outcome {
             Ok(reading) => reading,
             Err(fault) => {
@@ -406,6 +416,12 @@ impl Node {
         if self.stop.is_some() {
             return Some("the agent is stopping".to_owned());
         }
+        let serves = self.pair.as_ref().is_some_and(Pair::is_active);
+        if let Command::Maintenance { on: true, .. } = command
+            && serves
+        {
+            return Some("this node is Active: run `fencepost switchover` first".to_owned());
+        }
         let Command::Bypass { segment, state } = command else {
             return None;
         };
@@ -467,7 +483,8 @@ impl Node {
         );
         self.out.push(Action::Tell(Service::Stopping));
         if stop == Stop::Handover && self.kick_objection(now).is_none() {
-            self.dead_man.kick_for_successor(now, &mut self.out);
+            let limit = self.kick_limit(now).unwrap_or(Some(now));
+            self.dead_man.kick_for_successor(now, limit, &mut self.out);
         }
     }
 
