@@ -7,6 +7,7 @@ use super::*;
 
 fn recording(rest: &[Line]) -> Vec<u8> {
     let policy = Policy {
+        pair: None,
         segments: Vec::new(),
         checks: Vec::new(),
         dead_man: DeadManPolicy {

@@ -5,6 +5,7 @@ use crate::io::desk::Note;
 use crate::io::ledger::Save;
 use crate::io::mailbox::{Flushed, Outbox};
 use crate::io::watchdog::{WatchdogOrder, WatchdogOrders};
+use crate::node::pair::PairAction;
 use crate::node::{Action, Event, Service};
 
 /// One end per acting thread.
@@ -45,7 +46,11 @@ impl Hands {
             Action::Kick { alive_until } => self.order(Order::Kick(alive_until)),
             Action::Disarm => self.order(Order::Disarm),
             Action::TakeTicket { segment } => self.order(Order::TakeTicket(segment)),
-            Action::Close { segment, ticket } => self.order(Order::Close(segment, ticket)),
+            Action::Close {
+                segment,
+                ticket,
+                proof,
+            } => self.order(Order::Close(segment, ticket, proof)),
             Action::Cut { segment, state } => self.order(Order::Cut(segment, state)),
             Action::RememberLeft { left } => self.order(Order::RememberLeft(left)),
             Action::OpenWatchdog => self.watchdog(WatchdogOrder::Open),
@@ -60,6 +65,7 @@ impl Hands {
                 }
                 Carried::On
             }
+            Action::Pair(action) => self.pair(*action),
             Action::Exit => Carried::Exit,
         }
     }
@@ -78,6 +84,26 @@ impl Hands {
         self.controller
             .give(order)
             .map_or(Carried::On, Carried::Answered)
+    }
+
+    /// What the controller's thread does for the pair; the rest has no adapter in this agent yet, and a policy with
+    /// a pair is not made from any configuration.
+    fn pair(&self, action: PairAction) -> Carried {
+        match action {
+            PairAction::TakeTicket => self.order(Order::TakePairTicket),
+            PairAction::ReadFence { sequence } => self.order(Order::ReadFence(sequence)),
+            PairAction::Fence {
+                nonce,
+                means,
+                decided,
+            } => self.order(Order::Fence {
+                nonce,
+                means,
+                decided,
+            }),
+            PairAction::Unfence { means } => self.order(Order::Unfence(means)),
+            _ => Carried::On,
+        }
     }
 
     fn watchdog(&self, order: WatchdogOrder) -> Carried {

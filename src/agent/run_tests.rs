@@ -122,6 +122,7 @@ impl Controller for Memorised {
 
 fn policy() -> Policy {
     Policy {
+        pair: None,
         segments: vec![SegmentPolicy {
             name: "lan".to_owned(),
             fail: CutState::Bypass,

@@ -19,6 +19,7 @@ use crate::node::{PersistentState, Policy, Saved, Service};
 
 pub(super) fn policy() -> Policy {
     Policy {
+        pair: None,
         segments: Vec::new(),
         checks: Vec::new(),
         dead_man: DeadManPolicy {
@@ -34,6 +35,7 @@ pub(super) fn policy() -> Policy {
 
 fn empty_status(at: Instant) -> Status {
     Status {
+        pair: None,
         at,
         summary: Summary::Green,
         reasons: Vec::new(),

@@ -44,6 +44,95 @@ pub trait Controller: Send {
 
     /// Take the host off the segment. Needs no ticket, ever.
     fn cut(&mut self, segment: usize, state: CutState) -> Result<Moved, Fault>;
+
+    /// [`Controller::close`], saying what was proved about a peer. Only a controller that reads the peer's
+    /// acknowledge itself can use it; others close on the ticket alone.
+    fn close_on(
+        &mut self,
+        segment: usize,
+        ticket: Ticket,
+        _proof: CloseProof,
+    ) -> Result<Moved, Fault> {
+        self.close(segment, ticket)
+    }
+
+    /// Hold the peer's latch: assert the fence output. An order decided too long ago is refused.
+    fn fence(&mut self, _decided: Instant) -> Result<(), Fault> {
+        Err(no_fence_output())
+    }
+
+    /// Let the peer's latch go. Voids the ticket that is out.
+    fn unfence(&mut self) -> Result<(), Fault> {
+        Err(no_fence_output())
+    }
+
+    /// [`Controller::read`], and the fence lines in the same look: lines and latch first, then contacts.
+    fn read_fence(&mut self) -> Result<FenceReading, Fault> {
+        self.read().map(|reading| FenceReading {
+            reading,
+            hold: Hold::Released,
+            acknowledge: Acknowledge::Idle,
+        })
+    }
+}
+
+fn no_fence_output() -> Fault {
+    Fault::Incapable {
+        what: "fence wire".to_owned(),
+        advice: "its controller has no fence output; use other means".to_owned(),
+    }
+}
+
+/// What the host has proved about its peer before it closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseProof {
+    /// There is no peer.
+    #[default]
+    Solo,
+    /// It closes without serving.
+    NotServing,
+    /// The peer's acknowledge; a controller that can reads it in the step that closes.
+    Fenced,
+    /// The peer's word.
+    Released,
+    /// The peer's lease has run out.
+    LeaseExpired,
+    /// A named person said so.
+    OperatorConfirmed,
+}
+
+/// One look at controller and fence lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FenceReading {
+    /// Everything else.
+    pub reading: Reading,
+    /// We assert the peer's latch.
+    pub hold: Hold,
+    /// The peer's acknowledge line as it is, whoever asked.
+    pub acknowledge: Acknowledge,
+}
+
+/// Whether we hold the peer's latch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// No.
+    Released,
+    /// Yes, and no acknowledge that counts is read.
+    Asserted,
+    /// Yes, and the peer's acknowledge was seen to change after our order: its contacts are open and it is latched.
+    Acknowledged,
+}
+
+/// The acknowledge line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Acknowledge {
+    /// Not asserted; also what a broken cable reads as.
+    Idle,
+    /// Asserted.
+    Asserted,
 }
 
 /// Where a segment's relay is.

@@ -18,11 +18,11 @@ use core::time::Duration;
 
 use fencepost_firmware::command::{Reply, Setting};
 use fencepost_firmware::wire::{self, Settings, Status};
-use fencepost_firmware::{self as firmware, Command, Proof, Refusal, SegmentMask, TimerState};
+use fencepost_firmware::{self as firmware, Command, Refusal, SegmentMask, TimerState};
 
 use super::controller::{
-    ArmProof, Armed, Controller, CutState, Evidence, Fault, Identity, Latch, Moved, Reading,
-    RelayState, SegmentReading, SegmentSettings, Ticket,
+    ArmProof, Armed, CloseProof, Controller, CutState, Evidence, Fault, FenceReading, Identity,
+    Latch, Moved, Reading, RelayState, SegmentReading, SegmentSettings, Ticket,
 };
 use super::retrying::{Retrying, not_stale};
 use super::vendor::{self, CUT_COMMANDS_MAX, Segment, UNSEEN};
@@ -32,7 +32,8 @@ mod translate;
 mod transport;
 
 use translate::{
-    ControllerTime, dead_man_of, refused, segment_masks, segment_of, state_of, to_firmware,
+    ControllerTime, dead_man_of, fence_reading, proof_of, refused, segment_masks, segment_of,
+    state_of, to_firmware,
 };
 use transport::{Outcome, Transport};
 
@@ -200,18 +201,7 @@ impl Controller for Reference {
     }
 
     fn read(&mut self) -> Result<Reading, Fault> {
-        let status = self.status()?;
-        let segments = self.look_at_all()?;
-        Ok(Reading {
-            segments,
-            dead_man: dead_man_of(status),
-            latch: if status.flags.latched {
-                Latch::Latched
-            } else {
-                Latch::Clear
-            },
-            generation: status.generation,
-        })
+        Ok(self.read_all()?.1)
     }
 
     fn configure(&mut self, settings: &[SegmentSettings]) -> Result<(), Fault> {
@@ -356,6 +346,15 @@ impl Controller for Reference {
     }
 
     fn close(&mut self, segment: usize, ticket: Ticket) -> Result<Moved, Fault> {
+        self.close_on(segment, ticket, CloseProof::Solo)
+    }
+
+    fn close_on(
+        &mut self,
+        segment: usize,
+        ticket: Ticket,
+        proof: CloseProof,
+    ) -> Result<Moved, Fault> {
         let segments = self.mask(segment, RelayState::Normal)?;
         let before = self.look(segment)?;
         if before.state == RelayState::Normal {
@@ -365,10 +364,9 @@ impl Controller for Reference {
                 commanded: false,
             });
         }
-        // A single appliance has no peer to prove anything about.
         let command = Command::Close {
             ticket: ticket.0,
-            proof: Proof::Solo,
+            proof: proof_of(proof),
             segments,
         };
         self.order("close", command)?;
@@ -416,9 +414,44 @@ impl Controller for Reference {
             }
         }
     }
+
+    fn fence(&mut self, decided: Instant) -> Result<(), Fault> {
+        let time = self.time()?;
+        let command = Command::Fence {
+            session: time.session,
+            read_at: time.tick_at(decided),
+        };
+        self.order("a fence", command).map(drop)
+    }
+
+    fn unfence(&mut self) -> Result<(), Fault> {
+        self.order("letting the peer go", Command::Release)
+            .map(drop)
+    }
+
+    fn read_fence(&mut self) -> Result<FenceReading, Fault> {
+        let (status, reading) = self.read_all()?;
+        Ok(fence_reading(status, reading))
+    }
 }
 
 impl Reference {
+    fn read_all(&mut self) -> Result<(Status, Reading), Fault> {
+        let status = self.status()?;
+        let segments = self.look_at_all()?;
+        let reading = Reading {
+            segments,
+            dead_man: dead_man_of(status),
+            latch: if status.flags.latched {
+                Latch::Latched
+            } else {
+                Latch::Clear
+            },
+            generation: status.generation,
+        };
+        Ok((status, reading))
+    }
+
     /// The cells hold what was ordered.
     fn check_stored(&mut self, settings: &[SegmentSettings]) -> Result<(), Fault> {
         let (stored, _) = self.transport.read::<Settings>()?;

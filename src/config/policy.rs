@@ -22,6 +22,7 @@ impl Site {
     pub fn policy(&self, commissioning: Commissioning) -> Policy {
         let watchdog = &self.config.watchdog;
         Policy {
+            pair: None,
             segments: self.segment_policies(),
             checks: self
                 .config

@@ -17,7 +17,8 @@ use super::left::{Left, LeftNote};
 use super::mailbox::{Received, Rejected, Sender, mailbox};
 use super::realtime::{self, Priority};
 use crate::board::bus::BusError;
-use crate::board::controller::{Controller, CutState, Fault, SegmentSettings, Ticket};
+use crate::board::controller::{CloseProof, Controller, CutState, Fault, SegmentSettings, Ticket};
+use crate::node::pair::{FenceReport, PairEvent};
 use crate::node::{Event, Instant};
 
 /// Most orders waiting at once; the node keeps at most a few under way.
@@ -46,7 +47,22 @@ pub enum Order {
     /// Ask for a ticket.
     TakeTicket(usize),
     /// Put a segment into `Normal`.
-    Close(usize, Ticket),
+    Close(usize, Ticket, CloseProof),
+    /// Ask for a ticket for the pair's claim.
+    TakePairTicket,
+    /// Hold the peer's latch.
+    Fence {
+        /// Echoed.
+        nonce: u64,
+        /// Echoed.
+        means: usize,
+        /// When this was decided.
+        decided: Instant,
+    },
+    /// Let the peer's latch go.
+    Unfence(usize),
+    /// Read controller and fence lines.
+    ReadFence(u64),
     /// Take the host off a segment.
     Cut(usize, CutState),
     /// Note where segments are left. Touches no hardware and is not answered; it is here to keep its
@@ -89,7 +105,23 @@ impl Order {
                 segment,
                 outcome: Err(fault),
             },
-            Self::Close(segment, _) => Event::SegmentClosed {
+            Self::TakePairTicket => pair(PairEvent::TicketTaken {
+                outcome: Err(fault),
+            }),
+            Self::Fence { nonce, means, .. } => pair(PairEvent::Fenced {
+                nonce,
+                means,
+                outcome: FenceReport::Refused(fault.to_string()),
+            }),
+            Self::Unfence(means) => pair(PairEvent::Unfenced {
+                means,
+                outcome: Err(fault.to_string()),
+            }),
+            Self::ReadFence(sequence) => pair(PairEvent::FenceRead {
+                sequence,
+                outcome: Err(fault),
+            }),
+            Self::Close(segment, ..) => Event::SegmentClosed {
                 segment,
                 outcome: Err(fault),
             },
@@ -202,10 +234,33 @@ impl Thread {
                 segment,
                 outcome: controller.take_ticket(),
             },
-            Order::Close(segment, ticket) => Event::SegmentClosed {
+            Order::Close(segment, ticket, proof) => Event::SegmentClosed {
                 segment,
-                outcome: controller.close(segment, ticket),
+                outcome: controller.close_on(segment, ticket, proof),
             },
+            Order::TakePairTicket => pair(PairEvent::TicketTaken {
+                outcome: controller.take_ticket(),
+            }),
+            Order::Fence {
+                nonce,
+                means,
+                decided,
+            } => pair(PairEvent::Fenced {
+                nonce,
+                means,
+                outcome: match controller.fence(decided) {
+                    Ok(()) => FenceReport::Ordered,
+                    Err(fault) => FenceReport::Refused(fault.to_string()),
+                },
+            }),
+            Order::Unfence(means) => pair(PairEvent::Unfenced {
+                means,
+                outcome: controller.unfence().map_err(|fault| fault.to_string()),
+            }),
+            Order::ReadFence(sequence) => pair(PairEvent::FenceRead {
+                sequence,
+                outcome: controller.read_fence(),
+            }),
             Order::Cut(segment, state) => Event::SegmentCut {
                 segment,
                 state,
@@ -246,6 +301,10 @@ impl Thread {
         }
         None
     }
+}
+
+fn pair(event: PairEvent) -> Event {
+    Event::Pair(Box::new(event))
 }
 
 fn not_open() -> Fault {

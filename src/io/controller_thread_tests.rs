@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::board::controller::{
-    Armed, DeadManReading, Evidence, Identity, Latch, Moved, Reading, RelayState, SegmentReading,
+    Armed, CloseProof, DeadManReading, Evidence, Identity, Latch, Moved, Reading, RelayState,
+    SegmentReading,
 };
 use crate::io::inbox::inbox;
 
@@ -155,7 +156,7 @@ fn kick_goes_first_then_cut_then_the_rest_in_order() {
     }
     // The read is under way on a slow bus; everything else queues up behind it.
     for order in [
-        Order::Close(0, Ticket(1)),
+        Order::Close(0, Ticket(1), CloseProof::Solo),
         Order::TakeTicket(0),
         Order::Cut(0, CutState::Bypass),
         Order::Kick(Instant::ZERO),
@@ -197,7 +198,12 @@ fn where_segments_are_left_is_noted_before_the_close_behind_it() {
     let left = Left::from([("lan".to_owned(), RelayState::Normal)]);
     assert_eq!(bench.orders.give(Order::Open), None);
     assert_eq!(bench.orders.give(Order::RememberLeft(left.clone())), None);
-    assert_eq!(bench.orders.give(Order::Close(0, Ticket(1))), None);
+    assert_eq!(
+        bench
+            .orders
+            .give(Order::Close(0, Ticket(1), CloseProof::Solo)),
+        None
+    );
     while bench.told() != "close" {}
     assert_eq!(bench.left.read(), left);
 }

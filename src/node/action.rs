@@ -5,9 +5,10 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::event::PersistentState;
+use super::pair::PairAction;
 use super::record::Record;
 use super::time::Instant;
-use crate::board::controller::{CutState, RelayState, SegmentSettings, Ticket};
+use crate::board::controller::{CloseProof, CutState, RelayState, SegmentSettings, Ticket};
 
 /// Something to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,9 @@ pub enum Action {
         segment: usize,
         /// Permission.
         ticket: Ticket,
+        /// What was proved about the peer.
+        #[serde(default)]
+        proof: CloseProof,
     },
     /// Take the host off the segment. Answer: `SegmentCut`.
     Cut {
@@ -83,6 +87,8 @@ pub enum Action {
     },
     /// Tell the service manager. Not answered.
     Tell(Service),
+    /// Something of the pair's; see there.
+    Pair(Box<PairAction>),
     /// End the process, after everything before it was carried out.
     Exit,
 }

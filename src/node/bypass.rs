@@ -22,7 +22,8 @@ impl Node {
         if self.latch == Latch::Latched {
             return (fail, Cause::Latched);
         }
-        if matches!(self.stop, Some((Stop::Ordered, _))) {
+        let handing_over = self.handing_over();
+        if matches!(self.stop, Some((Stop::Ordered, _))) && !handing_over {
             return (fail, Cause::Stopping);
         }
         if self.orders.disarmed().is_some() {
@@ -38,13 +39,16 @@ impl Node {
                 None => (RelayState::Normal, cause),
             };
         }
-        if self.orders.maintenance().is_some() {
+        if self.orders.maintenance().is_some() && !handing_over {
             return (fail, Cause::Maintenance);
         }
         if let Some(objection) = self.unprotected(segment) {
             return (fail, objection);
         }
-        let wish = self.want_by_health(now, segment);
+        let wish = match self.pair.as_ref().map(super::pair::Pair::wish) {
+            Some(wish) => self.want_by_pair(segment, wish),
+            None => self.want_by_health(now, segment),
+        };
         let limited = wish.0 == RelayState::Normal
             && !segment.held()
             && !segment.reaffirm
@@ -140,7 +144,7 @@ impl Node {
                 fresh_for.as_millis()
             ));
         }
-        self.overdue_cut()
+        self.overdue_cut().or_else(|| self.kick_limit(now).err())
     }
 
     /// Why the watchdog may not be fed now.

@@ -19,7 +19,7 @@ const TRIES_MAX: u32 = 3;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// The dead-man.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct DeadMan {
     policy: DeadManPolicy,
     reading: DeadManReading,
@@ -223,24 +223,36 @@ impl DeadMan {
         }
     }
 
-    /// Decide a kick if one is due. `trusted`: everything the gate asks for holds now.
-    pub(super) fn step_kick(&mut self, now: Instant, trusted: bool, out: &mut Outbox) {
+    /// Decide a kick if one is due. `trusted`: everything the gate asks for holds now; `limit`: no further.
+    pub(super) fn step_kick(
+        &mut self,
+        now: Instant,
+        trusted: bool,
+        limit: Option<Instant>,
+        out: &mut Outbox,
+    ) {
         if !trusted || !self.kickable() || self.kicking || now < self.kick_at {
             return;
         }
         self.kicking = true;
         self.kick_at = now + self.policy.kick_every;
-        self.pending_until = now + self.policy.period;
+        let window = now + self.policy.period;
+        self.pending_until = limit.map_or(window, |limit| limit.min(window));
         out.push(Action::Kick {
             alive_until: self.pending_until,
         });
     }
 
     /// One more kick before a successor takes over, so that it has the whole period to arrive.
-    pub(super) fn kick_for_successor(&mut self, now: Instant, out: &mut Outbox) {
+    pub(super) fn kick_for_successor(
+        &mut self,
+        now: Instant,
+        limit: Option<Instant>,
+        out: &mut Outbox,
+    ) {
         if self.kickable() && !self.kicking {
             self.kick_at = now;
-            self.step_kick(now, true, out);
+            self.step_kick(now, true, limit, out);
         }
     }
 
@@ -265,6 +277,15 @@ impl DeadMan {
         self.verified = false;
         self.inherited = false;
         self.alive_until = None;
+    }
+
+    /// It would cut us if we died, as far as is known.
+    pub(super) fn stands(&self) -> bool {
+        self.policy.arming == Arming::Absent || self.verified || self.inherited
+    }
+
+    pub(super) fn arming(&self) -> bool {
+        self.arming
     }
 
     pub(super) fn kicking(&self) -> bool {

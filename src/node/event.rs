@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::pair::PairEvent;
 use crate::board::controller::{
     Armed, CutState, Fault, Identity, Moved, Reading, RelayState, Ticket,
 };
@@ -122,6 +123,8 @@ pub enum Event {
         /// Done, or why not.
         outcome: Result<(), String>,
     },
+    /// Something of the pair's; see there.
+    Pair(Box<PairEvent>),
     /// The service is to end.
     StopRequested {
         /// How.

@@ -14,7 +14,7 @@ use super::status::{CheckHealth, CheckStatus};
 use super::time::Instant;
 
 /// All checks of the node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Health {
     checks: Vec<Check>,
 }
@@ -30,7 +30,7 @@ pub(super) enum Objection {
     Pending(String),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Check {
     policy: CheckPolicy,
     health: CheckHealth,

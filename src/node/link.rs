@@ -21,7 +21,7 @@ const RETRY_LONGEST: Duration = Duration::from_secs(2);
 const REOPEN_EVERY: u32 = 8;
 
 /// The way to the controller.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Link {
     pub(super) identity: Option<Identity>,
     fault: Option<String>,
@@ -84,6 +84,11 @@ impl Link {
     /// The hardware was seen and has not been lost since.
     pub(super) fn is_good(&self) -> bool {
         self.is_open() && self.fault.is_none() && self.read_at.is_some()
+    }
+
+    /// The latch generation last read.
+    pub(super) fn generation(&self) -> Option<u32> {
+        self.generation
     }
 
     pub(super) fn configured(&self) -> bool {

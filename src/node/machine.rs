@@ -17,6 +17,7 @@ use super::health::Health;
 use super::link::Link;
 use super::orders::Orders;
 use super::outbox::Outbox;
+use super::pair::Pair;
 use super::policy::{Arming, Commissioning, Policy, ReadBackPolicy};
 use super::record::{Fact, Level};
 use super::segment::{Found, Segment};
@@ -32,7 +33,7 @@ mod steering;
 /// (a stopped virtual machine, a suspended host) far longer.
 const SLEPT_MIN: Duration = Duration::from_millis(300);
 /// The node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Node {
     pub(super) policy: Policy,
     pub(super) out: Outbox,
@@ -43,6 +44,7 @@ pub struct Node {
     pub(super) orders: Orders,
     pub(super) segments: Vec<Segment>,
     pub(super) latch: Latch,
+    pub(super) pair: Option<Pair>,
     pub(super) stop: Option<(Stop, Instant)>,
     started: bool,
     ready_told: bool,
@@ -66,6 +68,7 @@ impl Node {
                 .map(|(index, policy)| Segment::new(policy, index, now))
                 .collect(),
             latch: Latch::Absent,
+            pair: policy.pair.clone().map(|pair| Pair::new(pair, now)),
             stop: None,
             started: false,
             ready_told: false,
@@ -119,6 +122,8 @@ impl Node {
             earliest.offer_some(self.watchdog.next(), Timer::Watchdog);
         }
         earliest.offer(self.watchdog.next_alive(), Timer::Alive);
+        let pair = self.pair.as_ref().and_then(|pair| pair.next(now));
+        earliest.offer_some(pair, Timer::Pair);
         for segment in &self.segments {
             earliest.offer_some(segment.next_try(now), Timer::Move);
             earliest.offer_some(
@@ -149,7 +154,11 @@ impl Node {
             self.health.begin(now);
             return;
         }
-        if let Some((due, _)) = self.poll_timeout() {
+        let timeout = self.poll_timeout();
+        if let Some(pair) = &mut self.pair {
+            pair.wake(now, timeout.map(|(due, _)| due));
+        }
+        if let Some((due, _)) = timeout {
             let slept = now.since(due.max(self.turned_at));
             if slept >= SLEPT_MIN {
                 self.health.forgive(slept);
@@ -229,9 +238,9 @@ impl Node {
                 if let Err(fault) = &outcome {
                     self.told_by_command(now, Some(fault));
                 }
-                let left = self.left_with_normal(segment);
+                let (left, proof) = (self.left_with_normal(segment), self.close_proof());
                 if let Some(segment) = self.segments.get_mut(segment) {
-                    segment.ticket_taken(now, outcome, left, &mut self.out);
+                    segment.ticket_taken(now, outcome, left, proof, &mut self.out);
                 }
             }
             Event::SegmentClosed { segment, outcome } => {
@@ -296,6 +305,7 @@ impl Node {
             Event::WatchdogOpened { outcome } => self.watchdog.opened(now, outcome, out),
             Event::KeepaliveSent { outcome } => self.watchdog.kept(now, outcome, out),
             Event::StopRequested { stop } => self.stop_requested(now, stop),
+            Event::Pair(event) => self.pair_event(now, *event),
         }
     }
 
@@ -328,7 +338,7 @@ impl Node {
         }
     }
 
-    fn read(&mut self, now: Instant, outcome: Result<Reading, Fault>) {
+    pub(super) fn read(&mut self, now: Instant, outcome: Result<Reading, Fault>) {
         let reading = match outcome {
             Ok(reading) => reading,
             Err(fault) => {

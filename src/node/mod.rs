@@ -13,6 +13,8 @@ mod link;
 mod machine;
 mod orders;
 mod outbox;
+pub mod pair;
+mod pairing;
 pub mod policy;
 pub mod record;
 mod segment;

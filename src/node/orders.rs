@@ -17,7 +17,7 @@ use crate::board::controller::RelayState;
 const WAITING_MAX: usize = 16;
 
 /// Standing orders in force, and those waiting to be saved.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Orders {
     in_force: PersistentState,
     waiting: VecDeque<Waiting>,
@@ -27,7 +27,7 @@ pub(super) struct Orders {
     pub(super) history_fault: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Waiting {
     request: u64,
     actor: Actor,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::action::Action;
+use super::pair::PairAction;
 use super::record::{Fact, Level, Record};
 use super::time::Instant;
 
@@ -10,7 +11,7 @@ use super::time::Instant;
 const ALARMS_MAX: usize = 64;
 
 /// Actions not yet taken, and the latched alarms.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Outbox {
     actions: VecDeque<Action>,
     alarms: VecDeque<Record>,
@@ -20,6 +21,10 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn push(&mut self, action: Action) {
         self.actions.push_back(action);
+    }
+
+    pub(super) fn pair(&mut self, action: PairAction) {
+        self.push(Action::Pair(Box::new(action)));
     }
 
     pub(super) fn pop(&mut self) -> Option<Action> {
@@ -69,7 +74,11 @@ impl Fact {
             | Self::CloseLimit { segment, .. } => segment,
             Self::CheckFailed { check, .. } | Self::CheckPassed { check } => check,
             Self::Refused { by, .. } => by,
+            Self::PeerFenced { means } => means,
             Self::Started { .. }
+            | Self::RoleChanged { .. }
+            | Self::ClaimFailed { .. }
+            | Self::FencedByPeer
             | Self::DeadManArmed { .. }
             | Self::DeadManExpired
             | Self::DeadManLost { .. }

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::pair::PairPolicy;
 use crate::board::controller::{CutState, SegmentSettings};
 
 /// Everything the node's decisions depend on besides events. It opens every recording, so that a replay
@@ -22,6 +23,9 @@ pub struct Policy {
     pub read_every: Duration,
     /// Whether somebody proved this board's wiring.
     pub commissioning: Commissioning,
+    /// The pair this node is one of; `None`: it is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair: Option<PairPolicy>,
 }
 
 /// One segment's policy.

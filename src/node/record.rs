@@ -190,6 +190,29 @@ pub enum Fact {
         /// How.
         how: String,
     },
+    /// This node's role in its pair changed.
+    RoleChanged {
+        /// The new role.
+        role: crate::wire::Role,
+        /// Epoch it was or is held in.
+        epoch: u64,
+        /// The proof it rests on, or why it ended.
+        why: String,
+    },
+    /// A takeover was begun and given up.
+    ClaimFailed {
+        /// Its epoch.
+        epoch: u64,
+        /// Why.
+        why: String,
+    },
+    /// The peer was isolated while this node serves.
+    PeerFenced {
+        /// By this means.
+        means: String,
+    },
+    /// The peer's fence latched this node.
+    FencedByPeer,
     /// Latched alarms were acknowledged.
     Acknowledged {
         /// Who.
@@ -231,6 +254,12 @@ pub enum Cause {
     Uncommissioned,
     /// The limit of closes.
     CloseLimit,
+    /// It does not serve; its relays stand ready.
+    Standby,
+    /// It serves for the pair.
+    Serving,
+    /// The pair keeps it off the wire.
+    Pair,
 }
 
 impl core::fmt::Display for Cause {
@@ -249,6 +278,9 @@ impl core::fmt::Display for Cause {
             Self::Stopping => f.write_str("ordered stop"),
             Self::DeadMan => f.write_str("the dead-man is not armed and verified"),
             Self::Uncommissioned => f.write_str("not commissioned"),
+            Self::Standby => f.write_str("standing ready as Backup"),
+            Self::Serving => f.write_str("serving for the pair"),
+            Self::Pair => f.write_str("the pair keeps this node off the wire"),
             Self::CloseLimit => f.write_str("limit of closes per hour reached"),
         }
     }

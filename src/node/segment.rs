@@ -12,7 +12,7 @@ use super::policy::{ReadBackPolicy, SegmentPolicy};
 use super::record::{Cause, Fact, Level};
 use super::time::Instant;
 use crate::board::controller::{
-    CutState, Evidence, Fault, Moved, RelayState, SegmentReading, Ticket,
+    CloseProof, CutState, Evidence, Fault, Moved, RelayState, SegmentReading, Ticket,
 };
 
 /// After this many tries in a row a relay counts as stuck, and the dead-man is left to fire.
@@ -30,7 +30,7 @@ const UNREAD: SegmentReading = SegmentReading {
 };
 
 /// One segment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Segment {
     pub(super) policy: SegmentPolicy,
     pub(super) index: usize,
@@ -79,7 +79,7 @@ enum Job {
 }
 
 /// Why the moves under way were ordered. What is wanted may be something else by the time they are answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Because {
     close: Cause,
     cut: Cause,
@@ -227,11 +227,31 @@ impl Segment {
         });
     }
 
+    /// Whether it would ask for a ticket now.
+    pub(super) fn wants_ticket(&self, now: Instant) -> bool {
+        let from_cut = matches!(self.place(), RelayState::Bypass | RelayState::Disconnect);
+        self.wanted.0 == RelayState::Normal && self.job.is_none() && now >= self.try_at && from_cut
+    }
+
+    /// Close on a ticket that was taken before.
+    pub(super) fn use_ticket(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        left: std::collections::BTreeMap<String, RelayState>,
+        proof: CloseProof,
+        out: &mut Outbox,
+    ) {
+        self.job = Some(Job::Ticket);
+        self.ticket_taken(now, Ok(ticket), left, proof, out);
+    }
+
     pub(super) fn ticket_taken(
         &mut self,
         now: Instant,
         outcome: Result<Ticket, Fault>,
         left: std::collections::BTreeMap<String, RelayState>,
+        proof: CloseProof,
         out: &mut Outbox,
     ) {
         if self.job != Some(Job::Ticket) {
@@ -249,6 +269,7 @@ impl Segment {
                 out.push(Action::Close {
                     segment: self.index,
                     ticket,
+                    proof,
                 });
             }
             Ok(_) => {}

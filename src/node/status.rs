@@ -5,6 +5,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Standing, Verdict, WatchdogFacts};
+use super::pair::PairStatus;
 use super::policy::{Arming, CheckSeverity, Commissioning};
 use super::record::{Cause, Record};
 use super::time::Instant;
@@ -41,6 +42,9 @@ pub struct Status {
     pub ledger_fault: Option<String>,
     /// Alarms nobody acknowledged yet.
     pub alarms: Vec<Record>,
+    /// The pair, if this node is one of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair: Option<PairStatus>,
 }
 
 /// Traffic light.

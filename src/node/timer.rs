@@ -27,6 +27,8 @@ pub enum Timer {
     CheckSilent,
     /// Another try to open the watchdog.
     Watchdog,
+    /// Something of the pair's.
+    Pair,
     /// The stop has waited long enough for the hardware.
     Stop,
 }

@@ -39,6 +39,7 @@ impl Node {
                 .clone()
                 .or_else(|| self.orders.history_fault.clone()),
             alarms: self.out.alarms().cloned().collect(),
+            pair: self.pair.as_ref().map(|pair| pair.status(now)),
         }
     }
 

@@ -22,7 +22,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// The watchdog.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Watchdog {
     policy: Option<WatchdogPolicy>,
     phase: Phase,

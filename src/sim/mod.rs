@@ -16,6 +16,7 @@ pub mod invariants;
 pub mod journal;
 pub mod lines;
 pub mod mutant;
+pub mod pair;
 mod plant;
 pub mod port;
 pub mod relay;

@@ -134,6 +134,7 @@ fn policy(dice: &mut Dice, board: Option<&Board>, habits: &Habits) -> Policy {
     let checks = checks(dice, segments.len(), habits);
     let has_watchdog = dice.chance(900);
     Policy {
+        pair: None,
         segments,
         checks,
         dead_man: dead_man(dice, board),

@@ -398,7 +398,10 @@ impl Bench {
                 self.ended = true;
                 return None;
             }
-            Action::ReleaseWatchdog | Action::RememberLeft { .. } | Action::Tell(_) => return None,
+            Action::ReleaseWatchdog
+            | Action::RememberLeft { .. }
+            | Action::Tell(_)
+            | Action::Pair(_) => return None,
         })
     }
 
@@ -440,6 +443,7 @@ pub(crate) fn policy(period_ms: u64, commissioning: Commissioning) -> Policy {
         stale_after: Duration::from_secs(2),
     };
     Policy {
+        pair: None,
         segments: vec![segment],
         checks: vec![check],
         dead_man: DeadManPolicy {

@@ -3,9 +3,12 @@
 use core::time::Duration;
 
 use fencepost_firmware::wire::Status;
-use fencepost_firmware::{self as firmware, Contact, Refusal, SegmentMask, TimerState};
+use fencepost_firmware::{self as firmware, Contact, Proof, Refusal, SegmentMask, TimerState};
 
-use super::super::controller::{CutState, DeadManReading, Fault, RelayState};
+use super::super::controller::{
+    Acknowledge, CloseProof, CutState, DeadManReading, Fault, FenceReading, Hold, Reading,
+    RelayState,
+};
 use crate::node::Instant;
 
 /// How much faster the host's clock may run than the controller's, in thousandths. Internal RC oscillators of small
@@ -26,6 +29,48 @@ impl ControllerTime {
         let span_ms = u64::try_from(until.since(self.seen).as_millis()).unwrap_or(u64::MAX);
         let drift_ms = span_ms.saturating_mul(DRIFT_PER_MILLE).div_ceil(1_000);
         self.tick.saturating_add(span_ms.saturating_sub(drift_ms))
+    }
+
+    /// A tick that was surely no later than `decided`: an order decided long ago must look its age.
+    pub(super) fn tick_at(self, decided: Instant) -> u64 {
+        if decided >= self.seen {
+            return self.deadline(decided);
+        }
+        let age_ms = u64::try_from(self.seen.since(decided).as_millis()).unwrap_or(u64::MAX);
+        let drift_ms = age_ms.saturating_mul(DRIFT_PER_MILLE).div_ceil(1_000);
+        self.tick
+            .saturating_sub(age_ms.saturating_add(drift_ms).saturating_add(1))
+    }
+}
+
+pub(super) fn proof_of(proof: CloseProof) -> Proof {
+    match proof {
+        CloseProof::Solo => Proof::Solo,
+        CloseProof::NotServing => Proof::NotServing,
+        CloseProof::Fenced => Proof::Fenced,
+        CloseProof::Released => Proof::Released,
+        CloseProof::LeaseExpired => Proof::LeaseExpired,
+        CloseProof::OperatorConfirmed => Proof::OperatorConfirmed,
+    }
+}
+
+pub(super) fn fence_reading(status: Status, reading: Reading) -> FenceReading {
+    let hold = if status.flags.peer_fenced {
+        Hold::Acknowledged
+    } else if status.flags.holds {
+        Hold::Asserted
+    } else {
+        Hold::Released
+    };
+    let acknowledge = if status.flags.peer_ack.is_asserted() {
+        Acknowledge::Asserted
+    } else {
+        Acknowledge::Idle
+    };
+    FenceReading {
+        reading,
+        hold,
+        acknowledge,
     }
 }
 

@@ -50,6 +50,7 @@ pub(super) fn healthy() -> AgentStatus {
     control_loop.worst_late_us = 1_300;
     control_loop.late_counts = [12_000, 340, 5, 0, 0, 0, 0];
     let node = Status {
+        pair: None,
         at: AT,
         summary: Summary::Green,
         reasons: Vec::new(),

@@ -8,6 +8,7 @@ use core::time::Duration;
 use super::super::action::{Action, Service};
 use super::super::event::{Actor, Command, Stop};
 use super::super::orders::Applied;
+use super::super::pair::Pair;
 use super::super::policy::Commissioning;
 use super::super::record::{Fact, Level};
 use super::super::time::Instant;
@@ -55,6 +56,12 @@ impl Node {
     fn refusal(&self, command: &Command) -> Option<String> {
         if self.stop.is_some() {
             return Some("the agent is stopping".to_owned());
+        }
+        let serves = self.pair.as_ref().is_some_and(Pair::is_active);
+        if let Command::Maintenance { on: true, .. } = command
+            && serves
+        {
+            return Some("this node is Active: run `fencepost switchover` first".to_owned());
         }
         let Command::Bypass { segment, state } = command else {
             return None;
@@ -117,7 +124,8 @@ impl Node {
         );
         self.out.push(Action::Tell(Service::Stopping));
         if stop == Stop::Handover && self.kick_objection(now).is_none() {
-            self.dead_man.kick_for_successor(now, &mut self.out);
+            let limit = self.kick_limit(now).unwrap_or(Some(now));
+            self.dead_man.kick_for_successor(now, limit, &mut self.out);
         }
     }
 }

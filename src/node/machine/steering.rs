@@ -4,6 +4,7 @@
 
 use super::super::action::Action;
 use super::super::event::Stop;
+use super::super::pair::Pair;
 use super::super::policy::Arming;
 use super::super::segment::Segment;
 use super::super::time::Instant;
@@ -20,6 +21,7 @@ impl Node {
             return self.steer_handover(now);
         }
         self.link.step_open(now, &mut self.out);
+        self.steer_pair(now);
         for index in 0..self.segments.len() {
             let (wanted, cause) = self.want(now, index);
             self.segments[index].want(now, wanted, cause);
@@ -41,7 +43,8 @@ impl Node {
             self.steer_close(now);
         }
         let trusted = self.kick_objection(now).is_none();
-        self.dead_man.step_kick(now, trusted, &mut self.out);
+        let limit = self.kick_limit(now).unwrap_or(Some(now));
+        self.dead_man.step_kick(now, trusted, limit, &mut self.out);
         self.link.step_read(now, &mut self.out);
         self.steer_watchdog(now);
         self.steer_stop(now);
@@ -53,6 +56,14 @@ impl Node {
         for index in 0..self.segments.len() {
             if self.segments.iter().any(Segment::closing) {
                 return;
+            }
+            if self.segments[index].wants_ticket(now)
+                && let Some(ticket) = self.pair.as_mut().and_then(Pair::take_claim_ticket)
+            {
+                let (left, proof) = (self.left_with_normal(index), self.close_proof());
+                let segment = &mut self.segments[index];
+                segment.use_ticket(now, ticket, left, proof, &mut self.out);
+                continue;
             }
             let segment = &mut self.segments[index];
             if segment.wanted.0 == RelayState::Normal {
@@ -113,6 +124,7 @@ impl Node {
         self.link.is_good()
             && self.armed_mode()
             && self.stop.is_none()
+            && self.pair.as_ref().is_none_or(Pair::may_arm)
             && !self.segments.iter().any(Segment::cut_overdue)
     }
 }

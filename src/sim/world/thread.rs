@@ -227,9 +227,13 @@ fn carry_out(open: &mut dyn Controller, order: &Action) -> Option<Event> {
             segment: *segment,
             outcome: open.take_ticket(),
         },
-        Action::Close { segment, ticket } => Event::SegmentClosed {
+        Action::Close {
+            segment,
+            ticket,
+            proof,
+        } => Event::SegmentClosed {
             segment: *segment,
-            outcome: open.close(*segment, *ticket),
+            outcome: open.close_on(*segment, *ticket, *proof),
         },
         Action::Cut { segment, state } => Event::SegmentCut {
             segment: *segment,

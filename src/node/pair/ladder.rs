@@ -1,0 +1,208 @@
+//! The ladder: means tried in their order, until one is confirmed.
+//!
+//! One at a time. A means that was fired and not confirmed in its time has failed, whatever it says later; what it
+//! holds is withdrawn before the next one is fired: a hold nobody confirmed protects nobody and only cuts the peer.
+
+use super::event::FenceReport;
+use super::means::{AllMeans, Fenced};
+use super::policy::MeansKind;
+use crate::node::outbox::Outbox;
+use crate::node::time::Instant;
+use crate::wire::FenceAnswer;
+
+/// One attempt to isolate the peer.
+#[derive(Debug, Clone)]
+pub(super) struct Ladder {
+    nonce: u64,
+    next: usize,
+    rung: Rung,
+    /// What was tried or passed over, and why it did not do.
+    pub(super) tried: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Rung {
+    /// Look for the next usable means.
+    Free,
+    /// Fired; no answer yet.
+    Fired {
+        means: usize,
+        until: Instant,
+    },
+    /// The order is out; looks from this number on count.
+    Out {
+        means: usize,
+        until: Instant,
+        after: u64,
+    },
+    /// Failed; what it holds must go first.
+    Withdrawing {
+        means: usize,
+    },
+    Done(Fenced),
+    Exhausted,
+}
+
+/// How an attempt stands.
+#[derive(Debug)]
+pub(super) enum Standing {
+    /// Wait.
+    Trying,
+    /// This one did it.
+    Confirmed(Fenced),
+    /// None did.
+    Exhausted,
+}
+
+impl Ladder {
+    pub(super) fn new(nonce: u64) -> Self {
+        Self {
+            nonce,
+            next: 0,
+            rung: Rung::Free,
+            tried: Vec::new(),
+        }
+    }
+
+    /// The means that may hold the peer now.
+    pub(super) fn means(&self) -> Option<usize> {
+        match &self.rung {
+            Rung::Fired { means, .. } | Rung::Out { means, .. } => Some(*means),
+            Rung::Done(fenced) => Some(fenced.means()),
+            Rung::Free | Rung::Withdrawing { .. } | Rung::Exhausted => None,
+        }
+    }
+
+    /// Whether something was fired and not withdrawn.
+    pub(super) fn fired(&self) -> bool {
+        self.means().is_some()
+    }
+
+    /// A means answered its order.
+    pub(super) fn reported(
+        &mut self,
+        means: usize,
+        nonce: u64,
+        report: &FenceReport,
+        all: &AllMeans,
+    ) {
+        let Rung::Fired {
+            means: fired,
+            until,
+        } = self.rung
+        else {
+            return;
+        };
+        if nonce != self.nonce || fired != means {
+            return;
+        }
+        if let Some(fenced) = all.confirmed_by_report(means, report) {
+            self.rung = Rung::Done(fenced);
+            return;
+        }
+        self.rung = match report {
+            FenceReport::Ordered | FenceReport::Confirmed => Rung::Out {
+                means,
+                until,
+                after: all.next_look(),
+            },
+            FenceReport::Refused(why) => self.fail(means, &format!("refused: {why}"), all),
+            FenceReport::Unknown(why) => self.fail(means, &format!("unknown: {why}"), all),
+        };
+    }
+
+    /// The nonce the peer's agent must answer, while it was ordered to cut itself.
+    pub(super) fn awaits_peer(&self, all: &AllMeans) -> Option<u64> {
+        let means = self.means()?;
+        let policy = all.policy(means)?;
+        (policy.kind == MeansKind::PeerAgent).then_some(self.nonce)
+    }
+
+    /// The peer's agent answered our order.
+    pub(super) fn peer_answered(&mut self, answer: FenceAnswer, all: &AllMeans) {
+        if let Rung::Out { means, .. } = self.rung
+            && answer.nonce == self.nonce
+            && let Some(fenced) = all.confirmed_by_peer(means, answer.outcome)
+        {
+            self.rung = Rung::Done(fenced);
+        }
+    }
+
+    pub(super) fn step(
+        &mut self,
+        now: Instant,
+        talking: bool,
+        all: &mut AllMeans,
+        out: &mut Outbox,
+    ) -> Standing {
+        if let Rung::Withdrawing { means } = self.rung
+            && all.let_go(means)
+        {
+            self.rung = Rung::Free;
+        }
+        if let Rung::Out { means, after, .. } = self.rung
+            && let Some(fenced) = all.confirmed_by_wire(means, after)
+        {
+            self.rung = Rung::Done(fenced);
+        }
+        if let Rung::Fired { means, until } | Rung::Out { means, until, .. } = self.rung
+            && now >= until
+        {
+            self.rung = self.fail(means, "not confirmed in time", all);
+        }
+        if let Rung::Free = self.rung {
+            self.climb(now, talking, all, out);
+        }
+        match &self.rung {
+            Rung::Done(fenced) => Standing::Confirmed(fenced.clone()),
+            Rung::Exhausted => Standing::Exhausted,
+            _ => Standing::Trying,
+        }
+    }
+
+    fn climb(&mut self, now: Instant, talking: bool, all: &mut AllMeans, out: &mut Outbox) {
+        while let Some(policy) = all.policy(self.next) {
+            let (means, timeout, name) = (self.next, policy.timeout, policy.name.clone());
+            let by_message = policy.kind == MeansKind::PeerAgent;
+            self.next += 1;
+            match all.usable(now, means, talking) {
+                Ok(()) => {
+                    all.fire(now, means, self.nonce, out);
+                    let until = now + timeout;
+                    // The peer's agent is asked by message, not by an adapter; no look at a controller counts.
+                    self.rung = if by_message {
+                        let after = u64::MAX;
+                        Rung::Out {
+                            means,
+                            until,
+                            after,
+                        }
+                    } else {
+                        Rung::Fired { means, until }
+                    };
+                    return;
+                }
+                Err(why) => self.tried.push(format!("{name}: {why}")),
+            }
+        }
+        self.rung = Rung::Exhausted;
+    }
+
+    fn fail(&mut self, means: usize, why: &str, all: &AllMeans) -> Rung {
+        let name = all.policy(means).map_or("", |policy| &policy.name);
+        self.tried.push(format!("{name}: {why}"));
+        Rung::Withdrawing { means }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.rung {
+            Rung::Fired { until, .. } | Rung::Out { until, .. } => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Looks at the controller are what is waited for.
+    pub(super) fn wants_looks(&self) -> bool {
+        matches!(self.rung, Rung::Out { .. })
+    }
+}

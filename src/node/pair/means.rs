@@ -1,0 +1,363 @@
+//! Means: what can isolate the peer, whether each is known to work, and what each holds.
+//!
+//! A means that was not proven lately counts as failed before it is needed, and is not fired: it could only cut the
+//! peer, never help us. What is held and no longer wanted is let go, whoever asserted it: an earlier life of this
+//! agent too. What if we die while we hold? The hold is a level in the controller; it stays until the next agent
+//! reads it, and guards nobody's service but the one it was taken for.
+
+use core::time::Duration;
+
+use super::event::{FenceReport, PairAction};
+use super::ground::Place;
+use super::policy::{MeansKind, MeansPolicy, Timing};
+use crate::board::controller::{Acknowledge, CutState, Fault, FenceReading, Hold, Latch};
+use crate::node::outbox::Outbox;
+use crate::node::time::Instant;
+use crate::wire::FenceOutcome;
+
+/// Between two tries to let go.
+const LET_GO_AGAIN_AFTER: Duration = Duration::from_millis(20);
+
+/// All means, and the last look at the own controller.
+#[derive(Debug, Clone)]
+pub(super) struct AllMeans {
+    fenced: CutState,
+    timing: Timing,
+    means: Vec<Means>,
+    sight: Option<Sight>,
+    looks: u64,
+    looking: Option<u64>,
+    look_at: Instant,
+    pub(super) fault: Option<String>,
+}
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub(super) struct Means {
+    pub(super) policy: MeansPolicy,
+    pub(super) proven_at: Option<Instant>,
+    pub(super) fault: Option<String>,
+    probing: bool,
+    probe_at: Instant,
+    held: Held,
+    let_go_at: Instant,
+}
+
+/// What a means holds of the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Nothing,
+    /// Ordered; until it is withdrawn it must be taken to hold.
+    Ordered,
+    Withdrawing,
+}
+
+/// One look at the own controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sight {
+    /// Which look.
+    pub(super) number: u64,
+    pub(super) place: Place,
+    pub(super) latch: Latch,
+    pub(super) generation: u32,
+    pub(super) hold: Hold,
+    pub(super) acknowledge: Acknowledge,
+}
+
+/// Proof: the peer is isolated. Made only by the `confirmed_by_*` of [`AllMeans`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fenced {
+    means: usize,
+    name: String,
+    kind: MeansKind,
+}
+
+impl Fenced {
+    pub(super) fn means(&self) -> usize {
+        self.means
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn by_wire(&self) -> bool {
+        self.kind == MeansKind::FenceWire
+    }
+}
+
+impl AllMeans {
+    pub(super) fn new(
+        policies: &[MeansPolicy],
+        timing: Timing,
+        fenced: CutState,
+        now: Instant,
+    ) -> Self {
+        let means = policies.iter().map(|policy| Means {
+            policy: policy.clone(),
+            proven_at: None,
+            fault: None,
+            probing: false,
+            probe_at: now,
+            held: Held::Nothing,
+            let_go_at: now,
+        });
+        Self {
+            fenced,
+            timing,
+            means: means.collect(),
+            sight: None,
+            looks: 0,
+            looking: None,
+            look_at: now,
+            fault: None,
+        }
+    }
+
+    pub(super) fn all(&self) -> &[Means] {
+        &self.means
+    }
+
+    pub(super) fn policy(&self, means: usize) -> Option<&MeansPolicy> {
+        self.means.get(means).map(|means| &means.policy)
+    }
+
+    pub(super) fn sight(&self) -> Option<Sight> {
+        self.sight
+    }
+
+    /// The number the next look will have: what is seen with it or later was seen after now.
+    pub(super) fn next_look(&self) -> u64 {
+        self.looks + 1
+    }
+
+    /// Whether `means` may be fired, or why not. `talking`: both directions to the peer work.
+    pub(super) fn usable(&self, now: Instant, means: usize, talking: bool) -> Result<(), String> {
+        let Some(means) = self.means.get(means) else {
+            return Err("no such means".to_owned());
+        };
+        if means.policy.kind == MeansKind::PeerAgent {
+            // Its answer must be able to reach us; else it would cut the peer and help nobody.
+            return talking
+                .then_some(())
+                .ok_or("the peer is not heard".to_owned());
+        }
+        let stale = self.timing.probe_stale_after;
+        match (&means.fault, means.proven_at) {
+            (Some(fault), _) => Err(fault.clone()),
+            (None, Some(at)) if now.since(at) <= stale => Ok(()),
+            (None, _) => Err(format!("not proven for {} ms", stale.as_millis())),
+        }
+    }
+
+    pub(super) fn fire(&mut self, now: Instant, means: usize, nonce: u64, out: &mut Outbox) {
+        if let Some(means) = self.means.get_mut(means)
+            && means.policy.kind.holds()
+        {
+            means.held = Held::Ordered;
+        }
+        if self.policy(means).map(|policy| policy.kind) != Some(MeansKind::PeerAgent) {
+            out.pair(PairAction::Fence {
+                nonce,
+                means,
+                decided: now,
+            });
+        }
+    }
+
+    /// The wire proves it: our hold is acknowledged, in a look that began after the order was carried out.
+    pub(super) fn confirmed_by_wire(&self, means: usize, after: u64) -> Option<Fenced> {
+        let sight = self.sight.filter(|sight| sight.number >= after)?;
+        (sight.hold == Hold::Acknowledged).then(|| self.fenced(means, MeansKind::FenceWire))?
+    }
+
+    /// Another means says that it is done and verified.
+    pub(super) fn confirmed_by_report(&self, means: usize, report: &FenceReport) -> Option<Fenced> {
+        if *report != FenceReport::Confirmed {
+            return None;
+        }
+        let kind = self.policy(means)?.kind;
+        let tells = matches!(kind, MeansKind::External | MeansKind::PeerController);
+        tells.then(|| self.fenced(means, kind))?
+    }
+
+    /// The peer's agent says that it cut itself and proved it.
+    pub(super) fn confirmed_by_peer(&self, means: usize, outcome: FenceOutcome) -> Option<Fenced> {
+        (outcome == FenceOutcome::Cut).then(|| self.fenced(means, MeansKind::PeerAgent))?
+    }
+
+    /// Our hold is read again, acknowledged: what a restarted Active finds.
+    pub(super) fn found_held(&self) -> Option<Fenced> {
+        let kind = MeansKind::FenceWire;
+        let means = self
+            .means
+            .iter()
+            .position(|means| means.policy.kind == kind)?;
+        self.confirmed_by_wire(means, 0)
+    }
+
+    fn fenced(&self, means: usize, kind: MeansKind) -> Option<Fenced> {
+        let policy = self.policy(means).filter(|policy| policy.kind == kind)?;
+        Some(Fenced {
+            means,
+            name: policy.name.clone(),
+            kind,
+        })
+    }
+
+    /// Nothing is held by `means`, as far as was answered and read.
+    pub(super) fn let_go(&self, means: usize) -> bool {
+        self.means
+            .get(means)
+            .is_none_or(|means| means.held == Held::Nothing)
+    }
+
+    /// Anything that may hold the peer's latch.
+    pub(super) fn holds(&self) -> bool {
+        self.sight.is_some_and(|sight| sight.hold != Hold::Released)
+            || self.means.iter().any(|means| means.held != Held::Nothing)
+    }
+
+    pub(super) fn unfenced(&mut self, now: Instant, means: usize, outcome: &Result<(), String>) {
+        let Some(means) = self.means.get_mut(means) else {
+            return;
+        };
+        if means.held != Held::Withdrawing {
+            return;
+        }
+        means.held = match outcome {
+            Ok(()) => Held::Nothing,
+            Err(_) => Held::Ordered,
+        };
+        means.let_go_at = now + LET_GO_AGAIN_AFTER;
+        self.look_at = now;
+    }
+
+    /// A look was answered.
+    pub(super) fn saw(&mut self, now: Instant, number: u64, outcome: Result<FenceReading, Fault>) {
+        if self.looking != Some(number) {
+            return;
+        }
+        self.looking = None;
+        self.look_at = now + self.timing.probe_every;
+        let reading = match outcome {
+            Ok(reading) => reading,
+            Err(fault) => {
+                self.sight = None;
+                self.fault = Some(fault.to_string());
+                return;
+            }
+        };
+        self.fault = None;
+        let states = reading.reading.segments.iter().map(|segment| segment.state);
+        self.sight = Some(Sight {
+            number,
+            place: Place::of(states, self.fenced),
+            latch: reading.reading.latch,
+            generation: reading.reading.generation,
+            hold: reading.hold,
+            acknowledge: reading.acknowledge,
+        });
+        self.prove_wire(now, reading.hold, reading.acknowledge);
+    }
+
+    /// The wire is proven by looking: the controller answers, and the acknowledge does not read "cut" while nobody
+    /// holds.
+    fn prove_wire(&mut self, now: Instant, hold: Hold, acknowledge: Acknowledge) {
+        for means in &mut self.means {
+            if means.policy.kind != MeansKind::FenceWire {
+                continue;
+            }
+            if hold == Hold::Released && acknowledge == Acknowledge::Asserted {
+                means.fault =
+                    Some("the acknowledge line reads cut although nobody holds".to_owned());
+            } else {
+                means.fault = None;
+                means.proven_at = Some(now);
+            }
+        }
+    }
+
+    pub(super) fn probed(&mut self, now: Instant, means: usize, outcome: Result<(), String>) {
+        let every = self.timing.probe_every;
+        let Some(means) = self.means.get_mut(means) else {
+            return;
+        };
+        means.probing = false;
+        means.probe_at = now + every;
+        match outcome {
+            Ok(()) => {
+                means.proven_at = Some(now);
+                means.fault = None;
+            }
+            Err(error) => means.fault = Some(error),
+        }
+    }
+
+    /// Look again at once, or within `look_every` of the last look.
+    pub(super) fn look_soon(&mut self, now: Instant) {
+        self.look_at = self.look_at.min(now);
+    }
+
+    /// Something waits for it: look as often as was agreed for that.
+    pub(super) fn look_within(&mut self, now: Instant) {
+        self.look_at = self.look_at.min(now + self.timing.look_every);
+    }
+
+    /// Lets go what is not wanted, looks, and proves what is due. `wanted`: the one means that may hold now.
+    pub(super) fn step(&mut self, now: Instant, wanted: Option<usize>, out: &mut Outbox) {
+        let stray = self.sight.is_some_and(|sight| sight.hold != Hold::Released);
+        for (index, means) in self.means.iter_mut().enumerate() {
+            if stray && means.policy.kind == MeansKind::FenceWire && means.held == Held::Nothing {
+                // Somebody before us asserted it.
+                means.held = Held::Ordered;
+            }
+            if means.held == Held::Ordered && wanted != Some(index) && now >= means.let_go_at {
+                means.held = Held::Withdrawing;
+                self.sight = None;
+                out.pair(PairAction::Unfence { means: index });
+            }
+        }
+        for (index, means) in self.means.iter_mut().enumerate() {
+            let probed = matches!(
+                means.policy.kind,
+                MeansKind::External | MeansKind::PeerController
+            );
+            if probed && !means.probing && now >= means.probe_at {
+                means.probing = true;
+                out.pair(PairAction::ProbeMeans { means: index });
+            }
+        }
+        if self.looking.is_none() && now >= self.look_at {
+            self.looks += 1;
+            self.looking = Some(self.looks);
+            out.pair(PairAction::ReadFence {
+                sequence: self.looks,
+            });
+        }
+    }
+
+    pub(super) fn next(&self) -> Option<Instant> {
+        let look = self.looking.is_none().then_some(self.look_at);
+        let probes = self.means.iter().filter_map(|means| {
+            let probed = matches!(
+                means.policy.kind,
+                MeansKind::External | MeansKind::PeerController
+            );
+            (probed && !means.probing).then_some(means.probe_at)
+        });
+        let retries = self
+            .means
+            .iter()
+            .filter(|means| means.held == Held::Ordered)
+            .map(|means| means.let_go_at);
+        look.into_iter().chain(probes).chain(retries).min()
+    }
+}
+
+impl MeansKind {
+    /// Whether it holds a level that must be withdrawn.
+    fn holds(self) -> bool {
+        matches!(self, Self::FenceWire | Self::PeerController)
+    }
+}

@@ -1,0 +1,136 @@
+//! The pair as people and programs see it.
+
+use serde::{Deserialize, Serialize};
+
+use super::Pair;
+use super::refusal::Refusal;
+use crate::node::time::Instant;
+use crate::wire::{Flags, HealthSummary, Role};
+
+/// This node's part in the pair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairStatus {
+    /// Own role.
+    pub role: Role,
+    /// Highest epoch known.
+    pub epoch: u64,
+    /// What the Active's right rests on.
+    pub proof: Option<String>,
+    /// Since when it serves.
+    pub active_since: Option<Instant>,
+    /// Nothing of serving is in the kernel or on its way.
+    pub quiet: bool,
+    /// Fenced or crashed, and not joined since.
+    pub quarantined: bool,
+    /// The right to serve ends by itself.
+    pub bound: bool,
+    /// When it ends, if it does.
+    pub right_until: Option<Instant>,
+    /// The claim under way, in words.
+    pub claim: Option<String>,
+    /// The peer.
+    pub peer: Option<PeerStatus>,
+    /// Both directions work.
+    pub talking: bool,
+    /// Links.
+    pub links: Vec<LinkStatus>,
+    /// Means.
+    pub means: Vec<MeansStatus>,
+    /// Messages dropped as old or repeated.
+    pub stale_messages: u64,
+    /// Why it would not take over now; empty if it would.
+    pub refusals: Vec<Refusal>,
+}
+
+/// The peer, in its own words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Role.
+    pub role: Role,
+    /// Flags.
+    pub flags: Flags,
+    /// Epoch.
+    pub epoch: u64,
+    /// Checks.
+    pub health: HealthSummary,
+    /// When it was last heard.
+    pub heard_at: Option<Instant>,
+}
+
+/// One link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkStatus {
+    /// Name.
+    pub name: String,
+    /// When the peer was last heard over it.
+    pub heard_at: Option<Instant>,
+    /// Times the peer's kernel refused.
+    pub refused: u64,
+}
+
+/// One means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeansStatus {
+    /// Name.
+    pub name: String,
+    /// When it was last proven to work.
+    pub proven_at: Option<Instant>,
+    /// Why it does not.
+    pub fault: Option<String>,
+}
+
+impl Pair {
+    pub(in crate::node) fn status(&self, now: Instant) -> PairStatus {
+        let active = self.active.as_ref();
+        PairStatus {
+            role: self.role(),
+            epoch: self.used_epoch,
+            proof: active.map(|active| active.proof.clone()),
+            active_since: active.map(|active| active.since),
+            quiet: self.vips.quiet(),
+            quarantined: self.quarantined,
+            bound: self.lease.bound(),
+            right_until: self.lease.right_until(self.peer.acked_sent_at()),
+            claim: self.claim.as_ref().map(super::Claim::describe),
+            peer: self.peer_status(),
+            talking: self.talking(now),
+            links: self.link_status(),
+            means: self.means_status(),
+            stale_messages: self.rejected,
+            refusals: self.takeover_refusals(now),
+        }
+    }
+
+    fn peer_status(&self) -> Option<PeerStatus> {
+        let last = self.peer.last()?;
+        Some(PeerStatus {
+            role: last.role,
+            flags: last.flags,
+            epoch: last.epoch,
+            health: last.health,
+            heard_at: self.peer.heard_at(),
+        })
+    }
+
+    fn link_status(&self) -> Vec<LinkStatus> {
+        let links = self.policy.links.iter().zip(self.peer.links());
+        links
+            .map(|(name, link)| LinkStatus {
+                name: name.clone(),
+                heard_at: link.heard_at,
+                refused: link.refused,
+            })
+            .collect()
+    }
+
+    fn means_status(&self) -> Vec<MeansStatus> {
+        let means = self.means.all().iter();
+        means
+            .map(|means| MeansStatus {
+                name: means.policy.name.clone(),
+                proven_at: means.proven_at,
+                fault: means.fault.clone(),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,137 @@
+//! What must hold after every event, whatever has failed.
+
+use std::collections::BTreeMap;
+
+use core::time::Duration;
+
+use super::kernel::Vips;
+use super::world::World;
+use crate::board::controller::CloseProof;
+use crate::node::pair::PairAction;
+use crate::node::{Action, Instant};
+use crate::wire::Role;
+
+/// A relay that lost its right is open after this: travel, sampling, drift.
+const OPENING_MAX: Duration = Duration::from_millis(15);
+
+/// What the checks remember.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ledger {
+    /// The first thing that was broken.
+    pub(super) broken: Option<String>,
+    pub(super) data_up: [bool; 2],
+    /// Since when a connected node has had no running dead-man.
+    unguarded: [Option<Instant>; 2],
+    /// Who served in which epoch.
+    epochs: BTreeMap<u64, usize>,
+    /// Times a node became Active.
+    pub(super) takeovers: u64,
+}
+
+impl World {
+    pub(super) fn broke(&mut self, what: String) {
+        if self.ledger.broken.is_none() {
+            self.ledger.broken = Some(format!("{} {what}", self.now));
+        }
+    }
+
+    /// After every event.
+    pub(super) fn check(&mut self) {
+        if self.nodes.iter().all(super::appliance::Appliance::on_wire) {
+            self.broke("I1: both nodes are on the wire".to_owned());
+        }
+        for node in [0, 1] {
+            self.check_guard(node);
+        }
+    }
+
+    /// I3: nobody serves without a running dead-man behind it.
+    fn check_guard(&mut self, node: usize) {
+        let appliance = &self.nodes[node];
+        let controller = appliance.board.controller.as_ref();
+        let runs = controller.is_some_and(|controller| {
+            controller.timer() == fencepost_firmware::TimerState::Running
+        });
+        if !appliance.on_wire() || runs || appliance.board.any_stuck() {
+            self.ledger.unguarded[node] = None;
+            return;
+        }
+        let since = *self.ledger.unguarded[node].get_or_insert(self.now);
+        if self.now.since(since) > OPENING_MAX {
+            self.broke(format!("I3: node {node} serves without a running dead-man"));
+        }
+    }
+
+    /// When an action is decided.
+    pub(super) fn witness(&mut self, node: usize, action: &Action) {
+        match action {
+            Action::Close {
+                proof: CloseProof::NotServing,
+                ..
+            } => {
+                let kernel = &self.nodes[node].kernel;
+                if kernel.under_way > 0 || kernel.vips == Vips::Present {
+                    let what = "closes as one that does not serve";
+                    self.broke(format!("I4: node {node} {what}, and does or may"));
+                }
+            }
+            Action::Pair(action) => self.witness_pair(node, action),
+            _ => {}
+        }
+    }
+
+    fn witness_pair(&mut self, node: usize, action: &PairAction) {
+        let PairAction::Advertise {
+            role: Role::Active,
+            epoch,
+        } = action
+        else {
+            return;
+        };
+        self.ledger.takeovers += 1;
+        let saved = self.nodes[node]
+            .disk
+            .memory
+            .map_or(0, |memory| memory.epoch);
+        if saved < *epoch {
+            self.broke(format!(
+                "I5: node {node} serves in epoch {epoch}, and {saved} is saved"
+            ));
+        }
+        match self.ledger.epochs.insert(*epoch, node) {
+            Some(other) if other != node => {
+                self.broke(format!("I5: both nodes served in epoch {epoch}"));
+            }
+            _ => {}
+        }
+    }
+
+    /// Exactly one serves, and the other stands ready.
+    pub(super) fn recovered(&self) -> Result<usize, String> {
+        let serving: Vec<usize> = [0, 1]
+            .into_iter()
+            .filter(|n| self.nodes[*n].on_wire())
+            .collect();
+        let &[active] = serving.as_slice() else {
+            return Err(format!("{} nodes serve", serving.len()));
+        };
+        let backup = &self.nodes[1 - active];
+        let latched = backup.board.controller.as_ref().is_none_or(|c| c.latched());
+        if latched {
+            return Err("the Backup is still latched".to_owned());
+        }
+        let hot = self.setup.topology.standby == crate::node::pair::policy::Standby::Hot;
+        if backup.board.all_closed() != hot {
+            return Err("the Backup's relays are not where they should be".to_owned());
+        }
+        let roles = [active, 1 - active].map(|node| {
+            let agent = self.nodes[node].agent.as_ref()?;
+            let local = self.nodes[node].clock.at(self.now);
+            Some(agent.node.status(local).pair?.role)
+        });
+        if roles != [Some(Role::Active), Some(Role::Backup)] {
+            return Err(format!("roles are {roles:?}"));
+        }
+        Ok(active)
+    }
+}

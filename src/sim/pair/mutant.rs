@@ -1,0 +1,87 @@
+//! Guards taken away, one at a time, from outside the node: in the controller, the kernel, the disk and the peer's
+//! words. A guard whose loss nothing notices is a guard without a test.
+
+use fencepost_firmware::{Command, Proof};
+
+use super::board::Board;
+use crate::node::pair::{PairMemory, Presence};
+use crate::node::{Event, Instant};
+use crate::wire::Message;
+
+/// What is taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Mutant {
+    /// Nothing.
+    #[default]
+    Faithful,
+    /// The controller closes on any ticket.
+    Ticketless,
+    /// A serve action that takes long is answered as failed, and lands later.
+    GivesUpServeActions,
+    /// The kernel is always read to have no vips.
+    BlindToVips,
+    /// A save is answered before it is durable.
+    AnswersSavesEarly,
+    /// Close on `Fenced` without the controller reading the acknowledge.
+    NoInterlock,
+}
+
+impl Mutant {
+    /// The order as the controller gets it.
+    pub(super) fn command(self, now: Instant, command: Command, board: &mut Board) -> Command {
+        match (self, command) {
+            (
+                Self::NoInterlock,
+                Command::Close {
+                    ticket, segments, ..
+                },
+            ) => Command::Close {
+                ticket,
+                proof: Proof::NotServing,
+                segments,
+            },
+            (
+                Self::Ticketless,
+                Command::Close {
+                    proof, segments, ..
+                },
+            ) => {
+                let ticket = board.take_any_ticket(now);
+                Command::Close {
+                    ticket,
+                    proof,
+                    segments,
+                }
+            }
+            (_, command) => command,
+        }
+    }
+
+    pub(super) fn event(self, event: Event) -> Option<Event> {
+        Some(event)
+    }
+
+    pub(super) fn message(self, message: Message) -> Message {
+        message
+    }
+
+    pub(super) fn memory(self, memory: PairMemory) -> PairMemory {
+        memory
+    }
+
+    pub(super) fn presence(self, presence: Presence) -> Presence {
+        if self == Self::BlindToVips {
+            Presence::Absent
+        } else {
+            presence
+        }
+    }
+
+    pub(super) fn gives_up_serve_actions(self) -> bool {
+        self == Self::GivesUpServeActions
+    }
+
+    pub(super) fn answers_saves_early(self) -> bool {
+        self == Self::AnswersSavesEarly
+    }
+}

@@ -1,0 +1,174 @@
+//! What a world is made of, drawn from its seed; and the policies both nodes are given.
+
+use core::time::Duration;
+
+use crate::board::controller::SegmentSettings;
+use crate::node::Policy;
+use crate::node::pair::PairPolicy;
+use crate::node::pair::policy::{
+    LeasePolicy, MeansKind, MeansPolicy, Rank, Standby, Timing, Topology,
+};
+use crate::node::policy::{
+    Arming, CarrierRole, CheckPolicy, CheckSeverity, Commissioning, DeadManPolicy, ReadBackPolicy,
+    SegmentPolicy,
+};
+use crate::sim::dice::Dice;
+use crate::wire::Versions;
+
+/// One world's constants.
+#[derive(Debug, Clone)]
+pub(super) struct Setup {
+    pub(super) topology: Topology,
+    pub(super) segments: u8,
+    pub(super) lease: bool,
+    pub(super) wire: bool,
+    pub(super) preempt: Option<Duration>,
+    pub(super) vip_lifetime: Option<Duration>,
+    /// Most a turn or an answer is late, in microseconds.
+    pub(super) late_us: u64,
+    pub(super) bus_us: u64,
+    pub(super) kernel_us: u64,
+    pub(super) disk_us: u64,
+}
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+impl Setup {
+    /// The default: side by side and hot, fence wire and lease.
+    pub(super) fn plain() -> Self {
+        Self {
+            topology: Topology::PARALLEL_HOT,
+            segments: 1,
+            lease: true,
+            wire: true,
+            preempt: None,
+            vip_lifetime: None,
+            late_us: 200,
+            bus_us: 600,
+            kernel_us: 500,
+            disk_us: 1_000,
+        }
+    }
+
+    /// Any of the supported ones.
+    pub(super) fn drawn(dice: &mut Dice) -> Self {
+        let topologies = [
+            Topology::PARALLEL_HOT,
+            Topology::PARALLEL_HOT,
+            Topology::PARALLEL_HOT,
+            Topology::PARALLEL_COLD,
+            Topology::SERIES,
+        ];
+        let lease = dice.chance(600);
+        Self {
+            topology: dice.pick(&topologies).unwrap_or(Topology::PARALLEL_HOT),
+            segments: if dice.chance(300) { 2 } else { 1 },
+            lease,
+            wire: !lease || dice.chance(900),
+            preempt: dice.chance(200).then_some(ms(400)),
+            vip_lifetime: dice.chance(400).then_some(ms(900)),
+            late_us: dice.between(100, 3_000),
+            bus_us: dice.between(200, 2_500),
+            kernel_us: dice.between(100, 8_000),
+            disk_us: dice.between(200, 15_000),
+        }
+    }
+
+    fn hot(&self) -> bool {
+        self.topology.standby == Standby::Hot
+    }
+}
+
+/// What node `index` is told.
+pub(super) fn policy(index: usize, setup: &Setup, segments: usize) -> Policy {
+    let names = (0..segments).map(|index| format!("segment{index}"));
+    Policy {
+        segments: names
+            .map(|name| SegmentPolicy {
+                name,
+                fail: setup.topology.fenced,
+                settings: SegmentSettings::default(),
+                dwell: Duration::ZERO,
+                relink: ms(20),
+                closes_per_hour_max: 100_000,
+                read_back: ReadBackPolicy::Required,
+            })
+            .collect(),
+        checks: vec![CheckPolicy {
+            name: "web".to_owned(),
+            severity: CheckSeverity::Failover,
+            segments: (0..segments).collect(),
+            rise: 1,
+            fall: 1,
+            carrier: CarrierRole::None,
+            stale_after: Duration::from_secs(36_000),
+        }],
+        dead_man: DeadManPolicy {
+            arming: Arming::Required,
+            period: ms(300),
+            kick_every: ms(60),
+        },
+        watchdog: None,
+        read_every: ms(200),
+        commissioning: Commissioning::Done,
+        pair: Some(pair_policy(index, setup)),
+    }
+}
+
+fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
+    let wire = MeansPolicy {
+        name: "fence-wire".to_owned(),
+        kind: MeansKind::FenceWire,
+        timeout: ms(80),
+    };
+    let lease = LeasePolicy {
+        right: ms(400),
+        // L, both drifts, relay time, one tick, and the driver's allowance.
+        wait: ms(430),
+        drop_lead: ms(60),
+    };
+    PairPolicy {
+        topology: setup.topology,
+        rank: if index == 0 {
+            Rank::Preferred
+        } else {
+            Rank::Ordinary
+        },
+        links: vec!["ha".to_owned(), "lan".to_owned()],
+        timing: timing(setup),
+        means: setup.wire.then_some(wire).into_iter().collect(),
+        lease: setup.lease.then_some(lease),
+        preempt: setup.preempt,
+        handovers_per_hour_max: 1_000,
+        board: [1; 16],
+        agreement: [2; 16],
+        versions: Versions {
+            protocol: 1,
+            ..Versions::default()
+        },
+    }
+}
+
+fn timing(setup: &Setup) -> Timing {
+    Timing {
+        heartbeat_every: ms(10),
+        suspect_after: ms(50),
+        active_lead: ms(40),
+        restart_grace: ms(150),
+        boot_hold: ms(600),
+        give_up_after: ms(400),
+        retry_after: ms(40),
+        join_after: ms(80),
+        yield_after: ms(40),
+        refresh_every: if setup.vip_lifetime.is_some() {
+            ms(250)
+        } else {
+            Duration::ZERO
+        },
+        probe_every: if setup.hot() { ms(50) } else { ms(60) },
+        probe_stale_after: ms(1_000),
+        look_every: ms(2),
+    }
+}
