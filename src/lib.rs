@@ -16,3 +16,4 @@ pub mod node;
 pub mod plan;
 pub mod replay;
 pub mod sim;
+pub mod wire;

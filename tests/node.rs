@@ -530,5 +530,9 @@ fn a_close_limit_does_not_hide_a_relay_that_does_not_obey() {
         bench.release();
     }
     bench.run_for(500);
-    assert!(bench.recorded(|fact| matches!(fact, Fact::RelayStuck { .. })), "{:?}", bench.facts);
+    assert!(
+        bench.recorded(|fact| matches!(fact, Fact::RelayStuck { .. })),
+        "{:?}",
+        bench.facts
+    );
 }
