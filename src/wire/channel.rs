@@ -1,10 +1,11 @@
 //! The channel to the peer: what it seals the peer can trust, and what it opens is judged.
 //!
-//! A frame's content counts only if it is [`Opened::Fresh`]: its tag is right, its sender's boot is the present one, it
+//! A frame's content counts only if it is [`Standing::Fresh`]: its tag is right, its sender's boot is the present one, it
 //! is newer than all before it, and it echoes our own challenge, so it was made by somebody who heard *this* start of
 //! ours. A copy of anything the peer ever said, before our restart or before its own, therefore changes nothing:
 //!
-//! - copies within a boot fall to the counter (one for all links and kinds);
+//! - copies within a boot fall to the counter (one for all kinds; a message has the same one on every link, once per
+//!   link);
 //! - copies from before *our* start echo a challenge we no longer have;
 //! - copies from an earlier boot of the *peer* echo a challenge we dropped when we met the present one: a new boot must
 //!   first echo the challenge (then ours changes), and counts only once it echoes the changed one.
@@ -19,7 +20,7 @@ use super::keys::{KeyId, KeyRing, Nonces, Side};
 use super::path::Path;
 pub use super::path::PathQuality;
 use super::refusal::{Counts, Refusal};
-use super::window::{Place, ReplayWindow};
+use super::window::WINDOW;
 use crate::node::time::Instant;
 
 /// Most links between the nodes of a pair.
@@ -43,6 +44,7 @@ pub struct Channel {
     boot: BootId,
     ring: KeyRing,
     nonces: Nonces,
+    /// Of the newest frame sealed.
     counter: u64,
     challenge: u64,
     peer: Peer,
@@ -56,7 +58,8 @@ struct Peer {
     boot: Option<BootId>,
     /// A boot that echoed our last challenge and is to echo the present one.
     candidate: Option<BootId>,
-    window: ReplayWindow,
+    /// Newest counter of that boot, over all links.
+    newest: u64,
     /// What we echo; 0 if we know nothing.
     challenge: u64,
     key: PeerKey,
@@ -73,27 +76,29 @@ enum PeerKey {
 
 /// A frame that is authentic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opened<'a> {
-    /// Its content counts.
-    Fresh(Content<'a>),
-    /// Genuine and of this boot, but overtaken by a newer one: a sign of life of its link and nothing else.
-    Late,
-    /// Made by somebody with the key who has not shown that he hears us now: the peer before it has heard us, or a
-    /// copy of what it once said. At most a hint for people; never about a fence.
-    Unproven(Content<'a>),
-}
-
-/// What a frame says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Content<'a> {
+pub struct Opened<'a> {
+    /// Whether its content counts.
+    pub standing: Standing,
     /// Kind of body.
     pub kind: Kind,
     /// Boot of the sender.
     pub boot: BootId,
-    /// Its counter.
+    /// Counter of the message.
     pub counter: u64,
     /// The body.
     pub body: &'a [u8],
+}
+
+/// What an authentic frame is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Newer than all before it, from somebody who hears us now: its content counts.
+    Fresh,
+    /// Genuine and of this boot, but the same or a newer one came by another link: a sign of life of its link.
+    Late,
+    /// Made by somebody with the key who has not shown that he hears us now: the peer before it has heard us, or a
+    /// copy of what it once said. At most a hint for people; never about a fence.
+    Unproven,
 }
 
 /// A body was not sent.
@@ -105,6 +110,9 @@ pub enum SealError {
     /// Not one of the channel's links.
     #[error("no such link")]
     NoLink,
+    /// A counter rises with every message of a link; the peer would take this one for a copy.
+    #[error("counter {0} was used on this link already")]
+    Counter(u64),
 }
 
 impl Channel {
@@ -123,7 +131,7 @@ impl Channel {
             peer: Peer {
                 boot: None,
                 candidate: None,
-                window: ReplayWindow::default(),
+                newest: 0,
                 challenge: 0,
                 key: PeerKey::Unsure,
             },
@@ -132,26 +140,29 @@ impl Channel {
         }
     }
 
-    /// Make the frame of a body for a link, into `out` (which is emptied first). Gives the frame's counter.
+    /// Make the frame of a message for a link, into `out` (which is emptied first). `counter` rises with every message;
+    /// the same message has the same one on every link.
     ///
     /// # Errors
-    /// The body is too long, or the link is none of ours.
+    /// The body is too long, the link none of ours, or the counter used already.
     pub fn seal(
         &mut self,
         now: Instant,
         link: LinkId,
+        counter: u64,
         kind: Kind,
         body: &[u8],
         out: &mut Vec<u8>,
-    ) -> Result<u64, SealError> {
+    ) -> Result<(), SealError> {
         let too_long = SealError::TooLong(body.len());
         let length = u16::try_from(body.len()).map_err(|_| too_long)?;
         if body.len() > BODY_BYTES_MAX {
             return Err(too_long);
         }
         let path = path(&mut self.paths, link).ok_or(SealError::NoLink)?;
-        let (sequence, heard, held_us) = path.send(now);
-        self.counter = self.counter.saturating_add(1);
+        let sent = path.send(now, counter);
+        let sent = sent.ok_or(SealError::Counter(counter))?;
+        self.counter = self.counter.max(counter);
         let header = Header {
             kind,
             side: self.side,
@@ -159,12 +170,12 @@ impl Channel {
             newest_key: self.ring.newest(),
             link,
             boot: self.boot,
-            counter: self.counter,
+            counter,
             challenge: self.challenge,
             echo: self.peer.challenge,
-            sequence,
-            heard,
-            held_us,
+            sequence: sent.sequence,
+            heard: sent.heard,
+            held_us: sent.held_us,
         };
         out.clear();
         header.write(length, out);
@@ -172,7 +183,7 @@ impl Channel {
         // The key was chosen from the ring, so it is there.
         let tag = self.ring.tag(header.key, kind.purpose(), self.side, out);
         out.extend_from_slice(&tag.unwrap_or_default());
-        Ok(self.counter)
+        Ok(())
     }
 
     /// Judge a frame that came in by `link`.
@@ -187,11 +198,7 @@ impl Channel {
     ) -> Result<Opened<'a>, Refusal> {
         let judged = self.judge(now, link, frame);
         match &judged {
-            Ok(Opened::Fresh(_)) => self.counts.fresh = self.counts.fresh.saturating_add(1),
-            Ok(Opened::Late) => self.counts.late = self.counts.late.saturating_add(1),
-            Ok(Opened::Unproven(_)) => {
-                self.counts.unproven = self.counts.unproven.saturating_add(1);
-            }
+            Ok(opened) => self.counts.take(opened.standing),
             Err(refusal) => self.counts.refuse(*refusal),
         }
         judged
@@ -268,56 +275,50 @@ impl Channel {
             Some(false) => return Err(Refusal::Tag),
             Some(true) => {}
         }
-        let content = Content {
+        let standing = self.place(now, &header)?;
+        if standing == Standing::Unproven && header.kind.is_fence() {
+            return Err(Refusal::UnprovenFence);
+        }
+        Ok(Opened {
+            standing,
             kind: header.kind,
             boot: header.boot,
             counter: header.counter,
             body: parts.body,
-        };
-        self.place(now, &header, content)
+        })
     }
 
     /// Authentic; but when was it made, and for whom?
-    fn place<'a>(
-        &mut self,
-        now: Instant,
-        header: &Header,
-        content: Content<'a>,
-    ) -> Result<Opened<'a>, Refusal> {
+    fn place(&mut self, now: Instant, header: &Header) -> Result<Standing, Refusal> {
         let echoes = header.echo == self.challenge;
         if self.peer.boot != Some(header.boot) {
             if !(echoes && self.peer.candidate == Some(header.boot)) {
-                return self.meet(header, echoes, content);
+                self.meet(header, echoes);
+                return Ok(Standing::Unproven);
             }
             self.begin(header.boot);
         }
-        let place = self.peer.window.place(header.counter);
-        match place {
-            Place::Seen => return Err(Refusal::Replayed),
-            Place::TooOld => return Err(Refusal::TooOld),
-            Place::Newest | Place::Overtaken => self.peer.window.mark(header.counter),
+        // What was held back on one link while others carried on is too old there as well.
+        if self.peer.newest.saturating_sub(header.counter) >= WINDOW {
+            return Err(Refusal::TooOld);
         }
-        if let Some(path) = path(&mut self.paths, header.link) {
-            path.receive(header, now);
+        path(&mut self.paths, header.link)
+            .ok_or(Refusal::OtherLink)?
+            .receive(header, now)?;
+        if header.counter <= self.peer.newest {
+            return Ok(Standing::Late);
         }
-        if place == Place::Overtaken {
-            return Ok(Opened::Late);
-        }
+        self.peer.newest = header.counter;
         if !echoes {
-            return unproven(content);
+            return Ok(Standing::Unproven);
         }
         self.peer.challenge = header.challenge;
         self.peer.key = PeerKey::Shown(self.common_key(header));
-        Ok(Opened::Fresh(content))
+        Ok(Standing::Fresh)
     }
 
     /// Somebody with the key, of another boot than the one whose word counts.
-    fn meet<'a>(
-        &mut self,
-        header: &Header,
-        echoes: bool,
-        content: Content<'a>,
-    ) -> Result<Opened<'a>, Refusal> {
+    fn meet(&mut self, header: &Header, echoes: bool) {
         self.peer.key = PeerKey::Unsure;
         if echoes {
             // He heard us, and may be the peer's new boot, or one before that whose frames were held back. Whoever
@@ -328,13 +329,12 @@ impl Channel {
         } else if self.peer.boot.is_none() {
             self.peer.challenge = header.challenge;
         }
-        unproven(content)
     }
 
     fn begin(&mut self, boot: BootId) {
         self.peer.boot = Some(boot);
         self.peer.candidate = None;
-        self.peer.window = ReplayWindow::default();
+        self.peer.newest = 0;
         for (_, path) in &mut self.paths {
             path.peer_changed();
         }
@@ -347,14 +347,6 @@ impl Channel {
         } else {
             header.key
         }
-    }
-}
-
-fn unproven(content: Content<'_>) -> Result<Opened<'_>, Refusal> {
-    if content.kind.is_fence() {
-        Err(Refusal::UnprovenFence)
-    } else {
-        Ok(Opened::Unproven(content))
     }
 }
 

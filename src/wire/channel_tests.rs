@@ -44,7 +44,8 @@ fn ms(millis: u64) -> Instant {
 
 fn say(from: &mut Channel, kind: Kind, body: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
-    from.seal(ms(0), links()[0], kind, body, &mut frame)
+    let counter = from.counter + 1;
+    from.seal(ms(0), links()[0], counter, kind, body, &mut frame)
         .unwrap();
     frame
 }
@@ -53,8 +54,12 @@ fn hear<'a>(to: &mut Channel, frame: &'a [u8]) -> Result<Opened<'a>, Refusal> {
     to.open(ms(1), links()[0], frame)
 }
 
+fn standing(opened: &Result<Opened<'_>, Refusal>) -> Result<Standing, Refusal> {
+    opened.map(|opened| opened.standing)
+}
+
 fn is_fresh(opened: &Result<Opened<'_>, Refusal>) -> bool {
-    matches!(opened, Ok(Opened::Fresh(_)))
+    matches!(opened, Ok(opened) if opened.standing == Standing::Fresh)
 }
 
 /// One frame each way; whether each counted.
@@ -122,7 +127,7 @@ fn two_nodes_meet_and_then_every_frame_counts() {
     let (mut a, mut b) = pair();
     // Nobody has heard anybody: authentic, and yet nothing counts.
     let first = say(&mut a, TALK, b"x");
-    assert!(matches!(hear(&mut b, &first), Ok(Opened::Unproven(_))));
+    assert_eq!(standing(&hear(&mut b, &first)), Ok(Standing::Unproven));
     meet(&mut a, &mut b);
     for _ in 0..300 {
         assert_eq!(exchange(&mut a, &mut b), (true, true));
@@ -138,15 +143,14 @@ fn content_and_counter_arrive_as_sealed() {
     let (mut a, mut b) = pair();
     meet(&mut a, &mut b);
     let mut frame = Vec::new();
-    let counter = a
-        .seal(ms(5), links()[1], ORDER, b"cut", &mut frame)
+    a.seal(ms(5), links()[1], 77, ORDER, b"cut", &mut frame)
         .unwrap();
-    let Ok(Opened::Fresh(content)) = b.open(ms(6), links()[1], &frame) else {
+    let Ok(content) = b.open(ms(6), links()[1], &frame) else {
         panic!("refused")
     };
     assert_eq!(
         (content.counter, content.kind, content.body),
-        (counter, ORDER, &b"cut"[..])
+        (77, ORDER, &b"cut"[..])
     );
     assert_eq!(content.boot, BootId(0xA));
 }
@@ -158,7 +162,7 @@ fn a_copy_is_refused_and_an_overtaken_frame_says_nothing() {
     let (old, new) = (say(&mut a, TALK, b"old"), say(&mut a, TALK, b"new"));
     assert!(is_fresh(&hear(&mut b, &new)));
     assert_eq!(hear(&mut b, &new), Err(Refusal::Replayed));
-    assert_eq!(hear(&mut b, &old), Ok(Opened::Late));
+    assert_eq!(standing(&hear(&mut b, &old)), Ok(Standing::Late));
     assert_eq!(hear(&mut b, &old), Err(Refusal::Replayed));
     let first = say(&mut a, TALK, b"first");
     for _ in 0..200 {
@@ -169,6 +173,43 @@ fn a_copy_is_refused_and_an_overtaken_frame_says_nothing() {
     assert_eq!(b.counts().refused(Refusal::Replayed), 2);
 }
 
+/// One message over two links: it counts once, and is a sign of life of both.
+#[test]
+fn a_message_has_one_counter_on_all_links() {
+    let (mut a, mut b) = pair();
+    meet(&mut a, &mut b);
+    let mut frame = Vec::new();
+    let mut heard = |link, counter| {
+        a.seal(ms(5), link, counter, TALK, b"m", &mut frame)
+            .unwrap();
+        standing(&b.open(ms(6), link, &frame))
+    };
+    let [ha, lan] = links();
+    assert_eq!(heard(ha, 50), Ok(Standing::Fresh));
+    assert_eq!(heard(lan, 50), Ok(Standing::Late));
+    assert_eq!(heard(lan, 51), Ok(Standing::Fresh));
+    assert_eq!(heard(ha, 51), Ok(Standing::Late));
+    let lives: Vec<_> = b.paths().map(|(_, path)| path.last_heard).collect();
+    assert_eq!(lives, [Some(ms(6)), Some(ms(6))]);
+}
+
+/// Frames that one link held back are worth nothing there either, once the other link has gone on.
+#[test]
+fn a_dead_link_is_not_kept_alive_by_what_it_swallowed() {
+    let (mut a, mut b) = pair();
+    meet(&mut a, &mut b);
+    let lan = links()[1];
+    let mut held = Vec::new();
+    a.seal(ms(5), lan, 50, TALK, b"", &mut held).unwrap();
+    let mut frame = Vec::new();
+    for counter in 51..200 {
+        a.seal(ms(5), links()[0], counter, TALK, b"", &mut frame)
+            .unwrap();
+        assert!(is_fresh(&hear(&mut b, &frame)));
+    }
+    assert_eq!(b.open(ms(9), lan, &held), Err(Refusal::TooOld));
+}
+
 #[test]
 fn what_the_peer_said_before_our_restart_changes_nothing() {
     let (mut a, mut b) = pair();
@@ -177,7 +218,7 @@ fn what_the_peer_said_before_our_restart_changes_nothing() {
     let orders: Vec<Vec<u8>> = (0..50).map(|_| say(&mut a, ORDER, b"cut")).collect();
     let mut b = node(Side::Other, 0xBB, &[1]);
     for frame in &tape {
-        assert!(matches!(hear(&mut b, frame), Ok(Opened::Unproven(_))));
+        assert_eq!(standing(&hear(&mut b, frame)), Ok(Standing::Unproven));
     }
     for frame in &orders {
         assert_eq!(hear(&mut b, frame), Err(Refusal::UnprovenFence));
@@ -216,7 +257,7 @@ fn held_back_frames_of_a_lost_boot_never_count() {
     let _first = hear(&mut lost, &ours);
     let tape: Vec<Vec<u8>> = (0..20).map(|_| say(&mut lost, TALK, b"active")).collect();
     for frame in &tape {
-        assert!(matches!(hear(&mut b, frame), Ok(Opened::Unproven(_))));
+        assert_eq!(standing(&hear(&mut b, frame)), Ok(Standing::Unproven));
     }
     let mut a = node(Side::Preferred, 0xA2, &[1]);
     meet(&mut a, &mut b);
@@ -250,7 +291,7 @@ fn one_who_is_not_heard_is_heard_as_unproven_only_until_he_hears() {
     // b hears a; a hears nothing.
     for _ in 0..10 {
         let frame = say(&mut a, TALK, b"");
-        assert!(matches!(hear(&mut b, &frame), Ok(Opened::Unproven(_))));
+        assert_eq!(standing(&hear(&mut b, &frame)), Ok(Standing::Unproven));
     }
     meet(&mut a, &mut b);
     // Later loss in one direction takes nothing from the other.
@@ -350,7 +391,7 @@ fn a_stranger_is_counted_and_changes_nothing() {
 fn bodies_have_a_limit() {
     let (mut a, _) = pair();
     let mut out = Vec::new();
-    let mut seal = |bytes: usize| a.seal(ms(0), links()[0], TALK, &vec![0; bytes], &mut out);
+    let mut seal = |bytes: usize| a.seal(ms(0), links()[0], 1, TALK, &vec![0; bytes], &mut out);
     assert_eq!(
         seal(BODY_BYTES_MAX + 1),
         Err(SealError::TooLong(BODY_BYTES_MAX + 1))
@@ -358,8 +399,10 @@ fn bodies_have_a_limit() {
     assert_eq!(seal(70_000), Err(SealError::TooLong(70_000)));
     assert!(seal(BODY_BYTES_MAX).is_ok());
     assert_eq!(out.len(), FRAME_BYTES_MAX);
-    let nowhere = a.seal(ms(0), LinkId::of("x"), TALK, b"", &mut out);
+    let nowhere = a.seal(ms(0), LinkId::of("x"), 2, TALK, b"", &mut out);
     assert_eq!(nowhere, Err(SealError::NoLink));
+    let again = a.seal(ms(0), links()[0], 1, TALK, b"", &mut out);
+    assert_eq!(again, Err(SealError::Counter(1)));
 }
 
 #[test]
@@ -371,12 +414,14 @@ fn loss_and_round_trip_are_those_of_the_link() {
     let quality = |node: &Channel| node.paths().find(|(one, _)| *one == link).unwrap().1;
     for round in 0..40_u64 {
         let t = 100 + 10 * round;
-        a.seal(ms(t), link, TALK, b"", &mut frame).unwrap();
+        a.seal(ms(t), link, 1000 + round, TALK, b"", &mut frame)
+            .unwrap();
         // Every fourth is lost on its way to b; the way takes 2 ms, b answers after 3 ms.
         if round % 4 != 3 {
             assert!(b.open(ms(t + 2), link, &frame).is_ok());
         }
-        b.seal(ms(t + 5), link, TALK, b"", &mut frame).unwrap();
+        b.seal(ms(t + 5), link, 1000 + round, TALK, b"", &mut frame)
+            .unwrap();
         assert!(a.open(ms(t + 7), link, &frame).is_ok());
     }
     // The last gap is open: nothing came after it.
@@ -401,7 +446,7 @@ proptest! {
         meet(&mut a, &mut b);
         let kind = if kind < 128 { Kind::talk(kind) } else { Kind::fence(kind) };
         let frame = say(&mut a, kind, &body);
-        let Ok(Opened::Fresh(content)) = hear(&mut b, &frame) else {
+        let Ok(content) = hear(&mut b, &frame) else {
             return Err(TestCaseError::fail("refused"));
         };
         prop_assert_eq!((content.kind, content.body), (kind, &body[..]));
@@ -447,7 +492,8 @@ proptest! {
                 _ => Some(tape[usize::from(which) % tape.len()].clone()),
             };
             if let Some((boot, frame)) = heard
-                && let Ok(Opened::Fresh(content)) = hear(&mut b, &frame)
+                && let Ok(content) = hear(&mut b, &frame)
+                && content.standing == Standing::Fresh
             {
                 prop_assert!(counted.insert((content.boot, content.counter)));
                 // Boots grow here: once a later one counted, an earlier one never does again.

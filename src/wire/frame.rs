@@ -1,7 +1,7 @@
 //! Layout of a frame, version 1: fixed header, body, tag. All numbers big-endian.
 //!
 //! ```text
-//!  0  4  magic "FNCP"                   32  8  counter of the sender, over all links and kinds
+//!  0  4  magic "FNCP"                   32  8  counter of the message, over all kinds   
 //!  4  1  version                        40  8  challenge: the peer is to echo this
 //!  5  1  kind; 0x80 set: about a fence  48  8  echo of the peer's challenge, 0 if none is known
 //!  6  1  side of the sender             56  4  sequence on this link

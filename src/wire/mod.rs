@@ -10,7 +10,7 @@ mod path;
 pub mod refusal;
 mod window;
 
-pub use channel::{Channel, Content, Identity, LINKS_MAX, Opened, PathQuality, SealError};
+pub use channel::{Channel, Identity, LINKS_MAX, Opened, PathQuality, SealError, Standing};
 pub use frame::{BODY_BYTES_MAX, BootId, FRAME_BYTES_MAX, Kind, LinkId, VERSION};
 pub use keys::{KeyId, KeyRing, RingError, Secret, Side};
 pub use refusal::{Counts, Refusal};

@@ -9,6 +9,8 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::frame::Header;
+use super::refusal::Refusal;
+use super::window::{Place, ReplayWindow};
 use crate::node::time::Instant;
 
 /// How many sent frames are remembered; an answer to an older one measures nothing.
@@ -20,6 +22,10 @@ const SPAN: u32 = 128;
 #[derive(Debug, Clone)]
 pub(super) struct Path {
     sequence: u32,
+    /// Counter of the newest message sent on it.
+    counter: u64,
+    /// Counters of the messages received on it.
+    window: ReplayWindow,
     sent: [Option<(u32, Instant)>; SENT_MAX],
     heard: Option<Heard>,
     quality: PathQuality,
@@ -31,6 +37,15 @@ struct Heard {
     at: Instant,
     /// Bit `n` stands for `newest - n`; frames before the first one count as heard.
     seen: u128,
+}
+
+/// What a frame says of its link.
+pub(super) struct Sent {
+    pub(super) sequence: u32,
+    /// Newest sequence heard; 0 if none.
+    pub(super) heard: u32,
+    /// How long ago.
+    pub(super) held_us: u32,
 }
 
 /// What is known of one link.
@@ -58,6 +73,8 @@ impl Path {
     pub(super) fn new() -> Self {
         Self {
             sequence: 0,
+            counter: 0,
+            window: ReplayWindow::default(),
             sent: [None; SENT_MAX],
             heard: None,
             quality: PathQuality::default(),
@@ -71,22 +88,36 @@ impl Path {
     /// The peer started anew: its sequences begin anew, and it has heard nothing of ours.
     pub(super) fn peer_changed(&mut self) {
         self.heard = None;
+        self.window = ReplayWindow::default();
         self.quality.peer_heard = None;
     }
 
-    /// A frame goes out: its sequence, the newest heard, and the µs since.
-    pub(super) fn send(&mut self, now: Instant) -> (u32, u32, u32) {
+    /// A frame goes out; `None` if its counter was used on this link already.
+    pub(super) fn send(&mut self, now: Instant, counter: u64) -> Option<Sent> {
+        if counter <= self.counter {
+            return None;
+        }
+        self.counter = counter;
         self.sequence = self.sequence.wrapping_add(1).max(1);
         self.sent[slot(self.sequence)] = Some((self.sequence, now));
         let (heard, at) = self
             .heard
             .map_or((0, now), |heard| (heard.newest, heard.at));
         let held_us = u32::try_from(now.since(at).as_micros()).unwrap_or(u32::MAX);
-        (self.sequence, heard, held_us)
+        Some(Sent {
+            sequence: self.sequence,
+            heard,
+            held_us,
+        })
     }
 
-    /// An authentic frame of the peer's present boot came in, never seen before.
-    pub(super) fn receive(&mut self, header: &Header, now: Instant) {
+    /// An authentic frame of the peer's present boot came in: once each.
+    pub(super) fn receive(&mut self, header: &Header, now: Instant) -> Result<(), Refusal> {
+        match self.window.place(header.counter) {
+            Place::Seen => return Err(Refusal::Replayed),
+            Place::TooOld => return Err(Refusal::TooOld),
+            Place::Newest | Place::Overtaken => self.window.mark(header.counter),
+        }
         let quality = &mut self.quality;
         quality.last_heard = Some(now);
         quality.heard = quality.heard.saturating_add(1);
@@ -105,6 +136,7 @@ impl Path {
         let missing = self.heard.map_or(0, |heard| heard.seen.count_zeros());
         quality.lost_lately = missing;
         self.measure(header, now);
+        Ok(())
     }
 
     fn measure(&mut self, header: &Header, now: Instant) {

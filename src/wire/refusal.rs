@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::channel::Standing;
+
 /// Why a received frame was put aside.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error,
@@ -99,7 +101,7 @@ impl Refusal {
 pub struct Counts {
     /// Frames whose content counted.
     pub fresh: u64,
-    /// Authentic frames overtaken by newer ones.
+    /// Authentic frames whose message had come by another link, or was overtaken.
     pub late: u64,
     /// Authentic frames of a sender that has not shown it hears us now.
     pub unproven: u64,
@@ -107,8 +109,18 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// One more.
-    pub fn refuse(&mut self, refusal: Refusal) {
+    /// One more was authentic.
+    pub(super) fn take(&mut self, standing: Standing) {
+        let count = match standing {
+            Standing::Fresh => &mut self.fresh,
+            Standing::Late => &mut self.late,
+            Standing::Unproven => &mut self.unproven,
+        };
+        *count = count.saturating_add(1);
+    }
+
+    /// One more was refused.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
         let at = Refusal::ALL.iter().position(|one| *one == refusal);
         if let Some(count) = at.and_then(|at| self.refused.get_mut(at)) {
             *count = count.saturating_add(1);

@@ -1,9 +1,9 @@
-//! Which counters of one sender were seen: the newest, and a window behind it.
+//! Which counters of one sender were seen on one link: the newest, and a window behind it.
 //!
 //! A counter is accepted once. Below the window nothing can be told from a copy any more and is refused; a frame that
 //! merely was overtaken on another link stays acceptable for [`WINDOW`] frames.
 
-/// How far behind the newest a frame may be. Eight links at 10 ms, one of them 100 ms slower than the others.
+/// How many messages behind the newest a frame may be: more than a second at the fastest interval.
 pub(super) const WINDOW: u64 = 128;
 
 /// Counters seen of one sender in one of its boots.
