@@ -15,16 +15,14 @@
 //!
 //! What if this dies? It holds no state worth saving: a restart costs one exchange of frames.
 
-use super::frame::{BODY_BYTES_MAX, BootId, Header, Kind, LinkId, split};
+use super::frame::{BODY_BYTES_MAX, Header, Kind, LinkId, split};
 use super::keys::{KeyId, KeyRing, Nonces, Side};
+use super::message::{BootId, LINKS_MAX};
 use super::path::Path;
 pub use super::path::PathQuality;
 use super::refusal::{Counts, Refusal};
 use super::window::WINDOW;
 use crate::node::time::Instant;
-
-/// Most links between the nodes of a pair.
-pub const LINKS_MAX: usize = 8;
 
 /// What a channel is made of.
 #[derive(Debug, Clone)]

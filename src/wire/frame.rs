@@ -20,6 +20,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::keys::{KeyId, Purpose, Side, TAG_BYTES};
+use super::message::BootId;
 use super::refusal::Refusal;
 
 /// The only version there is.
@@ -62,11 +63,6 @@ impl Kind {
         }
     }
 }
-
-/// One start of one agent: random, so that no counter of another start can be mistaken for one of this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct BootId(pub u64);
 
 /// A heartbeat link, by a number both nodes derive from its name: the order in their files does not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
