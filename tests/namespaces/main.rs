@@ -11,6 +11,7 @@ use std::panic::catch_unwind;
 use std::process::{Command, ExitCode};
 
 mod addresses;
+mod links;
 mod ping;
 mod world;
 
@@ -42,6 +43,14 @@ const TESTS: &[(&str, fn())] = &[
     (
         "a_drop_ends_an_announcement_first",
         addresses::a_drop_ends_an_announcement_first,
+    ),
+    (
+        "a_pulled_cable_is_told_and_survived",
+        links::a_pulled_cable_is_told_and_survived,
+    ),
+    (
+        "an_interface_that_comes_late_is_used",
+        links::an_interface_that_comes_late_is_used,
     ),
 ];
 
