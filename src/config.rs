@@ -16,6 +16,7 @@ use crate::diagnose::{Mistakes, Source, Unreadable};
 use crate::node::policy::CheckSeverity;
 
 mod check;
+pub mod pair;
 mod places;
 mod policy;
 mod raw;
@@ -55,6 +56,9 @@ pub struct Config {
     pub adapter: Option<Adapter>,
     /// Record every event to this file, for replay.
     pub record: Option<PathBuf>,
+    /// The other half, if this is one of two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pair: Option<pair::Pair>,
     #[serde(skip)]
     places: Places,
 }
@@ -65,6 +69,12 @@ pub struct Config {
 pub enum Topology {
     /// One appliance, in the wire.
     Inline,
+    /// A pair, one behind the other in one wire.
+    Series,
+    /// A pair, each with a path of its own.
+    Parallel,
+    /// A pair, one of them reached through the other's relay.
+    Chained,
 }
 
 /// One segment in use.

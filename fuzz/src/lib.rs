@@ -6,6 +6,7 @@
 pub mod bus;
 pub mod controller;
 pub mod feed;
+pub mod peer;
 pub mod socket;
 pub mod text;
 

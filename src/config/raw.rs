@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::check::RawCheck;
+use super::pair::{self, RawLink, RawPair, RawPairTopology, RawVip};
 use super::places::{Places, SegmentPlaces, of};
 use super::{Adapter, CarrierWatch, CarrierWhenCut, Config, Segment, Topology};
 use crate::board::controller::{CutState, SegmentSettings};
@@ -42,6 +43,11 @@ struct RawConfig {
     state: RawState,
     adapter: Option<RawAdapter>,
     record: Option<RawRecord>,
+    pair: Option<RawPair>,
+    #[serde(default)]
+    link: Vec<RawLink>,
+    #[serde(default)]
+    vip: Vec<RawVip>,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -51,6 +57,27 @@ enum RawTopology {
     Series,
     Parallel,
     Chained,
+}
+
+impl RawTopology {
+    const fn of_a_pair(self) -> RawPairTopology {
+        match self {
+            Self::Inline => RawPairTopology::One,
+            Self::Parallel => RawPairTopology::Parallel,
+            Self::Series | Self::Chained => RawPairTopology::InOneWire,
+        }
+    }
+}
+
+impl From<RawTopology> for Topology {
+    fn from(raw: RawTopology) -> Self {
+        match raw {
+            RawTopology::Inline => Self::Inline,
+            RawTopology::Series => Self::Series,
+            RawTopology::Parallel => Self::Parallel,
+            RawTopology::Chained => Self::Chained,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -92,15 +119,14 @@ pub(super) fn parse(source: &Source) -> Result<Config, Mistakes> {
 impl RawConfig {
     fn understand(&self, source: &Source, findings: &mut Findings) -> Config {
         let topology = self.topology.as_ref();
-        if let Some(topology) = topology.filter(|it| *it.get_ref() != RawTopology::Inline) {
-            findings.refuse(
-                Mistake::new(
-                    topology.span(),
-                    "this topology needs a pair, and this version runs one appliance",
-                )
-                .label("allowed: \"inline\""),
-            );
-        }
+        let topology = topology.map_or(RawTopology::Inline, |raw| *raw.get_ref());
+        let pair = pair::understand(
+            (topology.of_a_pair(), of(&self.topology)),
+            self.pair.as_ref(),
+            &self.link,
+            &self.vip,
+            findings,
+        );
         self.refuse_counts(findings);
         let segments: Vec<Segment> = self
             .segment
@@ -113,7 +139,7 @@ impl RawConfig {
         let state = self.state.understand(findings);
         Config {
             board: self.board.get_ref().clone(),
-            topology: Topology::Inline,
+            topology: topology.into(),
             read_every: millis(
                 "read_every_ms",
                 &self.read_every_ms,
@@ -132,6 +158,7 @@ impl RawConfig {
             control: self.control.understand(&state, findings),
             adapter: self.adapter.as_ref().map(|raw| adapter(&raw.bus, findings)),
             record: self.record.as_ref().map(|raw| path(&raw.file, findings)),
+            pair,
             state,
             segments,
             places: self.places(source),

@@ -3,6 +3,7 @@
 //! Adapters carry out what the node asked for and report what became of it as events. They never call each
 //! other's verbs, never decide, and try once; each says in its own head what happens when it dies.
 
+pub mod announce;
 pub mod checks;
 pub mod clock;
 pub mod control;
@@ -15,13 +16,17 @@ pub mod inbox;
 pub mod kernel_wiring;
 pub mod ledger;
 pub mod left;
+pub mod links;
 pub mod lock;
 pub mod mailbox;
+pub mod netlink;
+pub mod random;
 pub mod realtime;
 pub mod recorder;
 pub mod remote_board;
 pub mod signals;
 pub mod sys;
 pub mod systemd;
+pub mod vips;
 pub mod watchdog;
 mod watchdog_holder;

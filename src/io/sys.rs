@@ -19,9 +19,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::socket::{LinkAddr, SockaddrLike};
 
 /// Most lines one GPIO v1 request can hold (`GPIOHANDLES_MAX`).
 pub const GPIO_LINES_MAX: usize = 64;
+
+const AF_PACKET: libc::sa_family_t = 17;
 
 /// First descriptor the service manager hands over (`SD_LISTEN_FDS_START`).
 pub const INHERITED_FIRST: RawFd = 3;
@@ -295,6 +298,27 @@ pub fn prefault_stack() {
         *page = 1;
     }
     std::hint::black_box(&mut stack);
+}
+
+// ---------------------------------------------------------------- packet sockets
+
+/// The address that ties a packet socket to an interface; `protocol` is the frames it hears (an `ETH_P_*` number),
+/// 0 for none.
+pub fn packet_address(interface: u32, protocol: u16) -> io::Result<LinkAddr> {
+    let index = libc::c_int::try_from(interface).map_err(|_| invalid("no such interface"))?;
+    let raw = libc::sockaddr_ll {
+        sll_family: AF_PACKET,
+        sll_protocol: protocol.to_be(),
+        sll_ifindex: index,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    let bytes = libc::socklen_t::try_from(size_of_val(&raw)).ok();
+    // SAFETY: the pointer is to a whole sockaddr_ll that outlives the call, and the length is its size.
+    unsafe { LinkAddr::from_raw((&raw const raw).cast(), bytes) }
+        .ok_or_else(|| invalid("no packet address"))
 }
 
 // ---------------------------------------------------------------- inherited descriptors

@@ -24,6 +24,13 @@ pub(super) fn judge(site: &Site, plan: &mut Plan) {
     }
     plan.warnings.append(&mut warnings);
     knowledge(site, plan);
+    // What is proven above is one appliance's; two of them side by side without the pair's rules are a loop.
+    if site.config.pair.is_some() {
+        plan.refusals.push(
+            "this version runs one appliance: the pair in this file is understood and cannot be run yet"
+                .to_owned(),
+        );
+    }
 }
 
 fn safety_nets(site: &Site, plan: &mut Plan) {

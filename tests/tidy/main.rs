@@ -30,11 +30,13 @@ fn is_rust(file: &File) -> bool {
 }
 
 #[test]
-fn the_node_is_pure() {
-    none(
-        |file| is_rust(file) && file.path.starts_with("src/node/"),
-        |file| impure(&file.text),
-    );
+fn the_node_and_the_peer_protocol_are_pure() {
+    for folder in ["src/node/", "src/wire/"] {
+        none(
+            |file| is_rust(file) && file.path.starts_with(folder),
+            |file| impure(&file.text),
+        );
+    }
     for bad in [
         "use crate::io::clock;",
         "use std::{collections::BTreeMap, fs};",
