@@ -9,6 +9,7 @@
 //! service manager. The dead-man cuts, the watchdog resets or the manager restarts, whichever is there.
 
 pub mod hands;
+pub mod pair_hands;
 pub mod run;
 pub mod setup;
 pub mod snapshot;

@@ -1,5 +1,6 @@
 //! The acting half of the loop: each action handed to the thread that carries it out, in order.
 
+use super::pair_hands::PairHands;
 use crate::io::controller_thread::{ControllerOrders, Order};
 use crate::io::desk::Note;
 use crate::io::ledger::Save;
@@ -20,6 +21,8 @@ pub struct Hands {
     pub desk: Outbox<Note>,
     /// The service manager.
     pub manager: Outbox<Service>,
+    /// The pair, if this agent is half of one.
+    pub pair: Option<PairHands>,
     /// Records, replies and words to the manager that could not be handed over.
     pub dropped: u64,
 }
@@ -72,7 +75,13 @@ impl Hands {
 
     /// Hand over what waited for a lock; without waiting.
     pub fn flush(&mut self) -> Flushed {
-        let flushed = [self.ledger.flush(), self.desk.flush(), self.manager.flush()];
+        let pair = self.pair.as_mut().map_or(Flushed::All, PairHands::flush);
+        let flushed = [
+            self.ledger.flush(),
+            self.desk.flush(),
+            self.manager.flush(),
+            pair,
+        ];
         if flushed.contains(&Flushed::Partly) {
             Flushed::Partly
         } else {
@@ -86,9 +95,8 @@ impl Hands {
             .map_or(Carried::On, Carried::Answered)
     }
 
-    /// What the controller's thread does for the pair; the rest has no adapter in this agent yet, and a policy with
-    /// a pair is not made from any configuration.
-    fn pair(&self, action: PairAction) -> Carried {
+    /// What the controller does for the pair goes to its thread, everything else to the pair's own.
+    fn pair(&mut self, action: PairAction) -> Carried {
         match action {
             PairAction::TakeTicket => self.order(Order::TakePairTicket),
             PairAction::ReadFence { sequence } => self.order(Order::ReadFence(sequence)),
@@ -102,7 +110,10 @@ impl Hands {
                 decided,
             }),
             PairAction::Unfence { means } => self.order(Order::Unfence(means)),
-            _ => Carried::On,
+            action => {
+                let answer = self.pair.as_mut().and_then(|pair| pair.carry_out(action));
+                answer.map_or(Carried::On, |event| Carried::Answered(Event::Pair(Box::new(event))))
+            }
         }
     }
 

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 
 use super::hands::Hands;
-use super::setup::{Memory, Setup};
+use super::pair_hands::{PairHands, of_addresses, of_links};
+use super::setup::{Memory, PairSpec, Setup};
 use super::snapshot::Snapshot;
 use super::stats::LoopStats;
 use super::{Agent, ExitReason};
@@ -25,8 +26,10 @@ use crate::io::left::LeftNote;
 use crate::io::realtime::{self, Grant, Priority};
 use crate::io::recorder::{self, Recorder};
 use crate::io::watchdog;
-use crate::io::{history, ledger, lock, signals, systemd};
+use crate::io::{history, ledger, links, lock, random, signals, systemd, vips};
+use crate::node::pair::PairEvent;
 use crate::node::{Event, Node, Policy, Saved};
+use crate::wire::{BootId, Identity};
 
 /// Stack of the control thread in bytes; a part of it is touched in advance.
 const CONTROL_STACK_BYTES: usize = 1024 * 1024;
@@ -153,12 +156,17 @@ fn start(
         );
     }
 
+    let pair = match setup.pair {
+        None => None,
+        Some(spec) => Some(start_pair(spec, state, inlets, setup.bus_priority, &mut crew)?),
+    };
     let hands = Hands {
         controller,
         watchdog,
         ledger,
         desk,
         manager,
+        pair,
         dropped: 0,
     };
     let parts = Parts {
@@ -173,6 +181,60 @@ fn start(
         begin,
     };
     Ok((parts, crew))
+}
+
+/// The pair's threads, and the first word to the node: who it is in this life, and what an earlier one saved.
+fn start_pair(
+    spec: PairSpec,
+    state: &Path,
+    inlets: &Inlets,
+    priority: Priority,
+    crew: &mut Crew,
+) -> anyhow::Result<PairHands> {
+    const NO_RANDOM: &str = "the kernel gives no random numbers";
+    let seed = random::bytes().context(NO_RANDOM)?;
+    let boot = BootId(u64::from_ne_bytes(random::bytes().context(NO_RANDOM)?));
+    let saved = ledger::load_pair(state);
+    let (ledger, thread) = ledger::start_pair(state.to_path_buf(), inlets.ordinary.clone())?;
+    crew.push(("pair ledger", thread));
+    let first = PairEvent::Started { boot, saved };
+    // The lane is empty: nobody has been started yet that could have filled it.
+    inlets.ordinary.tell(Event::Pair(Box::new(first)))?;
+    let answers = inlets.urgent.clone();
+    let (vips, thread) = vips::start(
+        spec.vips,
+        spec.vip_lifetime,
+        move |answer| {
+            if let Some(event) = of_addresses(answer) {
+                let _ended = answers.tell(Event::Pair(Box::new(event)));
+            }
+        },
+        priority,
+    )?;
+    crew.push(("vips", thread));
+    let identity = Identity {
+        side: spec.side,
+        boot,
+        seed,
+    };
+    let heard = inlets.ordinary.clone();
+    let (links, _view, thread) = links::start(
+        spec.links,
+        identity,
+        spec.keys,
+        move |report| {
+            // Behind by a whole queue: the heartbeats in it are newer than this one will be when it is read.
+            let _behind = heard.tell(of_links(report));
+        },
+        priority,
+    )?;
+    crew.push(("links", thread));
+    Ok(PairHands {
+        links,
+        vips,
+        ledger,
+        unsent: 0,
+    })
 }
 
 fn make_directory(path: &Path) {

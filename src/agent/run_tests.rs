@@ -206,6 +206,7 @@ impl Place {
             bus_priority: Priority::NORMAL,
             memory: Memory::Pageable,
             record: record.map(|name| self.path(name)),
+            pair: None,
         }
     }
 

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::board::open::{Wiring, open};
+use crate::config::pair::{KeyFileError, Pair, PairLink, PairVip, load_keys};
 use crate::config::{Check, Site, WatchdogMode};
 use crate::io::control;
 use crate::io::controller_thread::Opener;
+use crate::io::links::LinkSpec;
+use crate::io::netlink::Vip;
 use crate::io::realtime::Priority;
 use crate::io::watchdog::WatchdogSpec;
 use crate::node::Policy;
 use crate::node::policy::Commissioning;
+use crate::wire::{KeyRing, Side};
 
 /// Everything the agent needs to know, reduced from configuration, board and command line.
 pub struct Setup {
@@ -38,6 +43,23 @@ pub struct Setup {
     pub memory: Memory,
     /// Where to record everything the node is told.
     pub record: Option<PathBuf>,
+    /// The pair, if this is half of one; there if and only if the policy has one.
+    pub pair: Option<PairSpec>,
+}
+
+/// What the pair's adapters need.
+#[derive(Debug, Clone)]
+pub struct PairSpec {
+    /// Which of the two.
+    pub side: Side,
+    /// The keys.
+    pub keys: KeyRing,
+    /// Heartbeat links, in the policy's order.
+    pub links: Vec<LinkSpec>,
+    /// Addresses.
+    pub vips: Vec<Vip>,
+    /// Of each address in the kernel.
+    pub vip_lifetime: Duration,
 }
 
 /// Whether the process's memory is locked.
@@ -51,15 +73,23 @@ pub enum Memory {
 
 impl Setup {
     /// For this site, with the controller behind this wiring.
+    ///
+    /// # Errors
+    /// The pair's keys cannot be had.
     pub fn new<W: Wiring + Send + 'static>(
         site: &Site,
         commissioning: Commissioning,
         wiring: W,
-    ) -> Self {
+    ) -> Result<Self, KeyFileError> {
         let config = &site.config;
-        Self {
+        let policy = site.policy(commissioning);
+        let pair = match (&config.pair, &policy.pair) {
+            (Some(pair), Some(_)) => Some(PairSpec::new(pair)?),
+            _ => None,
+        };
+        Ok(Self {
             board: site.board.id.clone(),
-            policy: site.policy(commissioning),
+            policy,
             opener: opener(site, wiring),
             checks: config.checks.clone(),
             watchdog: watchdog(site),
@@ -75,7 +105,31 @@ impl Setup {
             bus_priority: Priority::BUS,
             memory: Memory::Locked,
             record: config.record.clone(),
-        }
+            pair,
+        })
+    }
+}
+
+impl PairSpec {
+    fn new(pair: &Pair) -> Result<Self, KeyFileError> {
+        let link = |link: &PairLink| LinkSpec {
+            name: link.name.clone(),
+            local: link.local,
+            peer: link.peer,
+            interface: link.interface.clone(),
+        };
+        let vip = |vip: &PairVip| Vip {
+            interface: vip.interface.clone(),
+            address: vip.address,
+            prefix: vip.prefix,
+        };
+        Ok(Self {
+            side: pair.node,
+            keys: load_keys(&pair.key_file)?,
+            links: pair.links.iter().map(link).collect(),
+            vips: pair.vips.iter().map(vip).collect(),
+            vip_lifetime: pair.vip_lifetime,
+        })
     }
 }
 

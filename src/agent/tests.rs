@@ -148,6 +148,7 @@ fn bench(script: impl FnMut(&Event) -> Vec<Action> + Send + 'static) -> Bench {
             ledger: Outbox::new(ledger),
             desk: Outbox::new(desk),
             manager: Outbox::new(manager),
+            pair: None,
             dropped: 0,
         },
         snapshot: snapshot.clone(),

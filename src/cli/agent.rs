@@ -52,7 +52,8 @@ fn setup(site: &Site, global: &Global, options: &Options) -> Result<Setup, Failu
         site,
         commissioned(site, options),
         hardware::agent_wiring(site),
-    );
+    )
+    .map_err(|error| Failure::failed(error.to_string()))?;
     if let Some(socket) = &global.socket {
         setup.socket.path.clone_from(socket);
     }

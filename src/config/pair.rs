@@ -13,6 +13,7 @@ use crate::wire::Side;
 
 mod key_file;
 mod links;
+mod policy;
 mod raw;
 mod subnet;
 mod vips;

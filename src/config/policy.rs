@@ -22,7 +22,7 @@ impl Site {
     pub fn policy(&self, commissioning: Commissioning) -> Policy {
         let watchdog = &self.config.watchdog;
         Policy {
-            pair: None,
+            pair: self.config.pair.as_ref().and_then(|pair| pair.policy(self)),
             segments: self.segment_policies(),
             checks: self
                 .config

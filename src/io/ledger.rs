@@ -1,6 +1,6 @@
-//! The node's durable state: an operator's standing orders, kept across crashes.
+//! The node's durable state, kept across crashes: an operator's standing orders, and what the pair must remember.
 //!
-//! One small file, replaced as a whole: write a temporary file, fsync it, rename it over the old one, fsync the
+//! One small file each, replaced as a whole: write a temporary file, fsync it, rename it over the old one, fsync the
 //! directory. A crash at any point leaves either the old state or the new one. A file that cannot be read is
 //! set aside as `.bad`, and the node is told that nothing may be assumed.
 //!
@@ -12,16 +12,18 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::inbox::Inlet;
 use super::mailbox::{Outbox, Received, mailbox};
+use crate::node::pair::{PairEvent, PairMemory, SavedPair};
 use crate::node::{Event, PersistentState, Saved};
 
-/// The state's file in the ledger's directory.
+/// The standing orders' file in the ledger's directory.
 pub const STATE_FILE: &str = "state.json";
-const TEMPORARY_FILE: &str = "state.json.new";
-const BAD_FILE: &str = "state.json.bad";
+/// The pair's.
+pub const PAIR_FILE: &str = "pair.json";
 /// A ledger larger than this in bytes is no ledger of ours.
 const STATE_BYTES_MAX: u64 = 1024 * 1024;
 const VERSION: u32 = 1;
@@ -30,40 +32,58 @@ const SAVES_MAX: usize = 16;
 
 /// One state to save.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Save {
+pub struct Save<T = PersistentState> {
     /// Echoed in the answer.
     pub sequence: u64,
     /// All of it.
-    pub state: PersistentState,
+    pub state: T,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StateFile {
+struct StateFile<T> {
     version: u32,
-    state: PersistentState,
+    state: T,
 }
 
-/// What the ledger remembers. Removes what an interrupted save left behind.
+/// The standing orders that were saved.
 pub fn load(directory: &Path) -> Saved {
-    // Never renamed, so never promised to anybody.
-    let _usually_absent = fs::remove_file(directory.join(TEMPORARY_FILE));
-    let path = directory.join(STATE_FILE);
-    match read(&path) {
+    match take(directory, STATE_FILE) {
         Ok(Some(state)) => Saved::State(state),
         Ok(None) => Saved::Nothing,
-        Err(reason) => {
-            let aside = directory.join(BAD_FILE);
-            let kept = match fs::rename(&path, &aside) {
-                Ok(()) => format!("kept as {}", aside.display()),
-                Err(error) => format!("and it cannot be set aside: {error}"),
-            };
-            Saved::Unreadable(format!("{}: {reason}; {kept}", path.display()))
-        }
+        Err(reason) => Saved::Unreadable(reason),
     }
 }
 
-fn read(path: &Path) -> Result<Option<PersistentState>, String> {
+/// What the pair saved.
+pub fn load_pair(directory: &Path) -> SavedPair {
+    match take(directory, PAIR_FILE) {
+        Ok(Some(memory)) => SavedPair::Memory(memory),
+        Ok(None) => SavedPair::Nothing,
+        Err(reason) => SavedPair::Unreadable(reason),
+    }
+}
+
+/// What a file remembers; one that cannot be read is set aside. Removes what an interrupted save left behind.
+fn take<T: DeserializeOwned>(directory: &Path, name: &str) -> Result<Option<T>, String> {
+    // Never renamed, so never promised to anybody.
+    let _usually_absent = fs::remove_file(temporary(directory, name));
+    let path = directory.join(name);
+    read(&path).map_err(|reason| {
+        let aside = directory.join(format!("{name}.bad"));
+        let kept = match fs::rename(&path, &aside) {
+            Ok(()) => format!("kept as {}", aside.display()),
+            Err(error) => format!("and it cannot be set aside: {error}"),
+        };
+        format!("{}: {reason}; {kept}", path.display())
+    })
+}
+
+fn temporary(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}.new"))
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, String> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -73,7 +93,7 @@ fn read(path: &Path) -> Result<Option<PersistentState>, String> {
     file.take(STATE_BYTES_MAX)
         .read_to_end(&mut text)
         .map_err(|error| error.to_string())?;
-    let file: StateFile = serde_json::from_slice(&text)
+    let file: StateFile<T> = serde_json::from_slice(&text)
         .map_err(|error| format!("not a ledger this version can read ({error})"))?;
     if file.version != VERSION {
         return Err(format!(
@@ -84,10 +104,9 @@ fn read(path: &Path) -> Result<Option<PersistentState>, String> {
     Ok(Some(file.state))
 }
 
-/// Replace the saved state; durable when this returns.
-pub fn save(directory: &Path, state: &PersistentState) -> Result<(), String> {
-    let temporary = directory.join(TEMPORARY_FILE);
-    write_and_rename(directory, &temporary, state).map_err(|error| {
+/// Replace what is saved in a file; durable when this returns.
+pub fn save<T: Serialize>(directory: &Path, name: &str, state: &T) -> Result<(), String> {
+    write_and_rename(directory, name, state).map_err(|error| {
         format!(
             "the ledger in {} cannot be written: {error}",
             directory.display()
@@ -95,44 +114,55 @@ pub fn save(directory: &Path, state: &PersistentState) -> Result<(), String> {
     })
 }
 
-fn write_and_rename(
-    directory: &Path,
-    temporary: &Path,
-    state: &PersistentState,
-) -> std::io::Result<()> {
+fn write_and_rename<T: Serialize>(directory: &Path, name: &str, state: &T) -> std::io::Result<()> {
     let file = StateFile {
         version: VERSION,
-        state: state.clone(),
+        state,
     };
     let mut text = serde_json::to_vec_pretty(&file)?;
     text.push(b'\n');
-    let mut file = File::create(temporary)?;
+    let temporary = temporary(directory, name);
+    let mut file = File::create(&temporary)?;
     file.write_all(&text)?;
     file.sync_all()?;
     drop(file);
-    fs::rename(temporary, directory.join(STATE_FILE))?;
+    fs::rename(temporary, directory.join(name))?;
     // The rename itself lives in the directory.
     File::open(directory)?.sync_all()
 }
 
-/// Start the thread that saves into `directory`.
-pub fn start(
+/// Start the thread that saves standing orders into `directory`.
+pub fn start(directory: PathBuf, answers: Inlet) -> std::io::Result<(Outbox<Save>, JoinHandle<()>)> {
+    start_saving(directory, STATE_FILE, move |sequence, outcome| {
+        // Full or ended: the node's own deadline for this answer covers it.
+        let _behind = answers.tell(Event::Persisted { sequence, outcome });
+    })
+}
+
+/// Start the thread that saves what the pair must remember.
+pub fn start_pair(
     directory: PathBuf,
     answers: Inlet,
-) -> std::io::Result<(Outbox<Save>, JoinHandle<()>)> {
-    let (sender, saves) = mailbox::<Save>(SAVES_MAX);
+) -> std::io::Result<(Outbox<Save<PairMemory>>, JoinHandle<()>)> {
+    start_saving(directory, PAIR_FILE, move |sequence, outcome| {
+        let event = PairEvent::Persisted { sequence, outcome };
+        let _behind = answers.tell(Event::Pair(Box::new(event)));
+    })
+}
+
+/// A thread for each file: one that hangs holds up no other.
+fn start_saving<T: Serialize + Send + 'static>(
+    directory: PathBuf,
+    name: &'static str,
+    answer: impl Fn(u64, Result<(), String>) + Send + 'static,
+) -> std::io::Result<(Outbox<Save<T>>, JoinHandle<()>)> {
+    let (sender, saves) = mailbox::<Save<T>>(SAVES_MAX);
     let thread = std::thread::Builder::new()
         .name("fp-ledger".to_owned())
         .stack_size(256 * 1024)
         .spawn(move || {
-            while let Received::Item(save_order) = saves.take(None) {
-                let outcome = save(&directory, &save_order.state);
-                let answer = Event::Persisted {
-                    sequence: save_order.sequence,
-                    outcome,
-                };
-                // Full or ended: the node's own deadline for this answer covers it.
-                let _behind = answers.tell(answer);
+            while let Received::Item(order) = saves.take(None) {
+                answer(order.sequence, save(&directory, name, &order.state));
             }
         })?;
     Ok((Outbox::new(sender), thread))
@@ -158,16 +188,16 @@ mod tests {
     fn what_was_saved_is_read_back() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(load(directory.path()), Saved::Nothing);
-        save(directory.path(), &maintenance("one")).unwrap();
-        save(directory.path(), &maintenance("two")).unwrap();
+        save(directory.path(), STATE_FILE, &maintenance("one")).unwrap();
+        save(directory.path(), STATE_FILE, &maintenance("two")).unwrap();
         assert_eq!(load(directory.path()), Saved::State(maintenance("two")));
     }
 
     #[test]
     fn a_crash_before_the_rename_leaves_the_old_state() {
         let directory = tempfile::tempdir().unwrap();
-        save(directory.path(), &maintenance("old")).unwrap();
-        let leftover = directory.path().join(TEMPORARY_FILE);
+        save(directory.path(), STATE_FILE, &maintenance("old")).unwrap();
+        let leftover = temporary(directory.path(), STATE_FILE);
         fs::write(&leftover, "{\"version\":1,\"sta").unwrap();
         assert_eq!(load(directory.path()), Saved::State(maintenance("old")));
         assert!(!leftover.exists());
@@ -176,7 +206,7 @@ mod tests {
     #[test]
     fn a_truncated_ledger_is_unreadable_at_every_length_and_kept_aside() {
         let directory = tempfile::tempdir().unwrap();
-        save(directory.path(), &maintenance("whole")).unwrap();
+        save(directory.path(), STATE_FILE, &maintenance("whole")).unwrap();
         let whole = fs::read(directory.path().join(STATE_FILE)).unwrap();
         // The last two bytes are the closing brace and the line end.
         for length in 0..whole.len() - 2 {
@@ -187,7 +217,7 @@ mod tests {
                 "{length} bytes: {loaded:?}"
             );
             assert_eq!(
-                fs::read(directory.path().join(BAD_FILE)).unwrap(),
+                fs::read(directory.path().join("state.json.bad")).unwrap(),
                 &whole[..length]
             );
             assert!(!directory.path().join(STATE_FILE).exists());
@@ -214,17 +244,17 @@ mod tests {
     fn a_directory_that_is_not_there_is_an_error_with_its_name() {
         let directory = tempfile::tempdir().unwrap();
         let gone = directory.path().join("gone");
-        let error = save(&gone, &PersistentState::default()).unwrap_err();
+        let error = save(&gone, STATE_FILE, &PersistentState::default()).unwrap_err();
         assert!(error.contains(&gone.display().to_string()), "{error}");
     }
 
     #[test]
     fn a_place_that_cannot_be_written_keeps_the_old_state() {
         let directory = tempfile::tempdir().unwrap();
-        save(directory.path(), &maintenance("old")).unwrap();
+        save(directory.path(), STATE_FILE, &maintenance("old")).unwrap();
         // Even root cannot create a file where a directory is.
-        fs::create_dir(directory.path().join(TEMPORARY_FILE)).unwrap();
-        assert!(save(directory.path(), &maintenance("new")).is_err());
+        fs::create_dir(temporary(directory.path(), STATE_FILE)).unwrap();
+        assert!(save(directory.path(), STATE_FILE, &maintenance("new")).is_err());
         assert_eq!(load(directory.path()), Saved::State(maintenance("old")));
     }
 }

@@ -3,6 +3,7 @@
 use super::{Plan, SegmentPlan, Setting, Verdict, falls_on_reset, has_dead_man, has_watchdog};
 use crate::board::controller::{CutState, RelayState};
 use crate::board::profile::{Confidence, ControllerSpec, Expiry, Kept, ReadBack};
+use crate::node::policy::Commissioning;
 use crate::config::{CarrierWatch, PeriodKnown, Site, WatchdogMode};
 
 pub(super) fn judge(site: &Site, plan: &mut Plan) {
@@ -24,10 +25,21 @@ pub(super) fn judge(site: &Site, plan: &mut Plan) {
     }
     plan.warnings.append(&mut warnings);
     knowledge(site, plan);
-    // What is proven above is one appliance's; two of them side by side without the pair's rules are a loop.
     if site.config.pair.is_some() {
+        judge_pair(site, plan);
+    }
+}
+
+fn judge_pair(site: &Site, plan: &mut Plan) {
+    let policy = site.policy(Commissioning::Done);
+    let Some(pair) = policy.pair else {
+        let sentence = "this version does not run a chained pair; topology = \"parallel\" or \"series\" it does";
+        return plan.refusals.push(sentence.to_owned());
+    };
+    if pair.means.is_empty() && pair.lease.is_none() {
         plan.refusals.push(
-            "this version runs one appliance: the pair in this file is understood and cannot be run yet"
+            "nothing could ever prove that the peer is off the wire: this board has no fence wire, and its dead-man \
+             cannot be a lease"
                 .to_owned(),
         );
     }

@@ -1,0 +1,168 @@
+//! The acting half of the pair: messages to the links' thread, addresses to theirs, the memory to its ledger.
+//!
+//! What if one of these threads is gone? Its orders are answered at once with a refusal, and the node decides what that
+//! means: without addresses it cannot serve, without links it is alone, without a disk it claims nothing.
+
+use crate::io::ledger::Save;
+use crate::io::links::{LinkOrder, LinkOrders, LinkReport};
+use crate::io::mailbox::{Flushed, Outbox};
+use crate::io::netlink;
+use crate::io::vips::{self, VipAnswer, VipOrder, VipOrders, VipVerb};
+use crate::node::Event;
+use crate::node::pair::{
+    Carrier, FenceReport, LinkSet, PairAction, PairEvent, PairMemory, Presence,
+};
+use crate::wire::Message;
+
+/// One end per acting thread of the pair.
+pub struct PairHands {
+    /// Heartbeat links.
+    pub links: LinkOrders,
+    /// Virtual addresses.
+    pub vips: VipOrders,
+    /// What must be remembered.
+    pub ledger: Outbox<Save<PairMemory>>,
+    /// Messages that could not be handed over.
+    pub unsent: u64,
+}
+
+impl PairHands {
+    /// Hand over one action; its answer, if it cannot be or needs nobody.
+    pub fn carry_out(&mut self, action: PairAction) -> Option<PairEvent> {
+        let vips = |number, what| VipOrder { number, what };
+        match action {
+            PairAction::Persist { sequence, memory } => self.persist(sequence, memory),
+            PairAction::Send {
+                links,
+                counter,
+                message,
+            } => {
+                self.send(links, counter, message);
+                None
+            }
+            PairAction::HoldVips { number } => self.give(vips(number, VipVerb::Hold)),
+            PairAction::DropVips { number } => self.give(vips(number, VipVerb::Drop)),
+            PairAction::RefreshVips { number } => self.give(vips(number, VipVerb::Renew)),
+            PairAction::Announce { number } => self.give(vips(number, VipVerb::Announce)),
+            PairAction::ReadVips { number } => self.give(vips(number, VipVerb::Look)),
+            PairAction::ProbeMeans { means } => Some(PairEvent::MeansProbed {
+                means,
+                outcome: Err(NO_ADAPTER.to_owned()),
+            }),
+            PairAction::Fence { nonce, means, .. } => Some(PairEvent::Fenced {
+                nonce,
+                means,
+                outcome: FenceReport::Refused(NO_ADAPTER.to_owned()),
+            }),
+            PairAction::Unfence { means } => Some(PairEvent::Unfenced {
+                means,
+                outcome: Err(NO_ADAPTER.to_owned()),
+            }),
+            PairAction::Advertise { role, epoch } => {
+                tracing::info!("role {role:?}, epoch {epoch}");
+                None
+            }
+            // The controller's, carried out by its thread.
+            PairAction::TakeTicket | PairAction::ReadFence { .. } => None,
+        }
+    }
+
+    /// Hand over what waited for a lock; without waiting.
+    pub fn flush(&mut self) -> Flushed {
+        self.ledger.flush()
+    }
+
+    fn send(&mut self, links: LinkSet, counter: u64, message: Message) {
+        let order = LinkOrder::Send {
+            links: links.0,
+            counter,
+            message,
+        };
+        // A heartbeat that could not be sent is a lost one: the peer counts it, and the next follows.
+        if self.links.send(order).is_err() {
+            self.unsent += 1;
+        }
+    }
+
+    fn give(&self, order: VipOrder) -> Option<PairEvent> {
+        self.vips.give(order).and_then(of_addresses)
+    }
+
+    fn persist(&mut self, sequence: u64, memory: PairMemory) -> Option<PairEvent> {
+        let save = Save {
+            sequence,
+            state: memory,
+        };
+        self.ledger.push(save).err().map(|_| PairEvent::Persisted {
+            sequence,
+            outcome: Err("the pair's ledger has ended or is behind; its disk hangs".to_owned()),
+        })
+    }
+}
+
+/// Of means that a configuration cannot name.
+const NO_ADAPTER: &str = "this agent has no way to use this means";
+
+/// What the addresses' thread answered, as the node hears it.
+pub fn of_addresses(answer: VipAnswer) -> Option<PairEvent> {
+    let VipAnswer {
+        number,
+        what,
+        outcome,
+    } = answer;
+    Some(match what {
+        VipVerb::Purge => return None,
+        VipVerb::Hold => PairEvent::VipsHeld {
+            number,
+            outcome: outcome.map(drop),
+        },
+        VipVerb::Drop => PairEvent::VipsDropped {
+            number,
+            outcome: outcome.map(drop),
+        },
+        VipVerb::Renew => PairEvent::VipsRefreshed {
+            number,
+            outcome: outcome.map(drop),
+        },
+        VipVerb::Announce => PairEvent::Announced {
+            number,
+            outcome: outcome.map(drop),
+        },
+        VipVerb::Look => PairEvent::VipsRead {
+            number,
+            outcome: outcome.and_then(presence),
+        },
+    })
+}
+
+fn presence(found: vips::Presence) -> Result<Presence, String> {
+    match found {
+        vips::Presence::Absent => Ok(Presence::Absent),
+        vips::Presence::Partial => Ok(Presence::Partial),
+        vips::Presence::Present => Ok(Presence::Present),
+        vips::Presence::Unread => Err("the kernel was not asked".to_owned()),
+    }
+}
+
+/// What the links' thread heard, as the node hears it.
+pub fn of_links(report: LinkReport) -> Event {
+    Event::Pair(Box::new(match report {
+        LinkReport::Heard {
+            link,
+            envelope,
+            message,
+        } => PairEvent::Heard {
+            link,
+            envelope,
+            message,
+        },
+        LinkReport::Carrier { link, carrier } => PairEvent::LinkCarrier {
+            link,
+            carrier: match carrier {
+                netlink::Carrier::Up => Carrier::Up,
+                netlink::Carrier::Down => Carrier::Down,
+            },
+        },
+        LinkReport::Refused { link } => PairEvent::LinkRefused { link },
+    }))
+}

@@ -1,0 +1,167 @@
+//! The pair reduced to what the node's decisions need.
+//!
+//! Both nodes derive the same times from the same words; a digest of them travels in every heartbeat, so that two that
+//! were configured differently are seen before they decide differently.
+
+use core::time::Duration;
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::{Pair, Standby, TimingProfile};
+use crate::board::profile::{DeadManKind, Expiry};
+use crate::config::{Site, Topology as Cabling};
+use crate::node::pair::PairPolicy;
+use crate::node::pair::policy::{
+    LeasePolicy, MeansKind, MeansPolicy, Rank, Timing, Topology,
+};
+use crate::wire::{Digest, Side, Versions};
+
+/// Version of the pair's rules.
+const PROTOCOL: u16 = 1;
+/// Bound on how far two clocks drift apart, parts per thousand. Quartz is ten times better.
+const DRIFT_PER_MILLE: u32 = 1;
+
+/// What both nodes must agree on.
+#[derive(Serialize)]
+struct Agreement<'a> {
+    protocol: u16,
+    board: &'a str,
+    topology: Topology,
+    timing: Timing,
+    lease: Option<LeasePolicy>,
+    links: &'a [String],
+}
+
+impl Pair {
+    /// What the node is told of its pair. `None`: this version cannot run this topology.
+    pub(in crate::config) fn policy(&self, site: &Site) -> Option<PairPolicy> {
+        let topology = self.topology(site.config.topology)?;
+        let scale = self.scale();
+        let timing = self.times(scale);
+        let lease = lease(site, scale);
+        let links: Vec<String> = self.links.iter().map(|link| link.name.clone()).collect();
+        let agreement = digest(&Agreement {
+            protocol: PROTOCOL,
+            board: &site.board.id,
+            topology,
+            timing,
+            lease,
+            links: &links,
+        });
+        Some(PairPolicy {
+            topology,
+            rank: match self.node {
+                Side::Preferred => Rank::Preferred,
+                Side::Other => Rank::Ordinary,
+            },
+            links,
+            timing,
+            means: means(site, scale),
+            lease,
+            preempt: self.preempt_after,
+            handovers_per_hour_max: self.handovers_per_hour_max,
+            board: digest(&site.board.id),
+            agreement,
+            versions: Versions {
+                protocol: PROTOCOL,
+                software: software(),
+                firmware: [0; 3],
+            },
+        })
+    }
+
+    fn topology(&self, cabling: Cabling) -> Option<Topology> {
+        match (cabling, self.standby) {
+            (Cabling::Parallel, Standby::Hot) => Some(Topology::PARALLEL_HOT),
+            (Cabling::Parallel, Standby::Cold) => Some(Topology::PARALLEL_COLD),
+            (Cabling::Series, _) => Some(Topology::SERIES),
+            (Cabling::Inline | Cabling::Chained, _) => None,
+        }
+    }
+
+    /// Everything is a multiple of this; a heartbeat is one of it.
+    fn scale(&self) -> Duration {
+        self.timing.heartbeat_every.unwrap_or(match self.timing.profile {
+            TimingProfile::Fast => Duration::from_millis(10),
+            TimingProfile::Default => Duration::from_millis(50),
+            TimingProfile::Conservative => Duration::from_millis(500),
+        })
+    }
+
+    /// In heartbeats: silence of five is suspicious, four more are the Active's lead.
+    fn times(&self, beat: Duration) -> Timing {
+        Timing {
+            heartbeat_every: beat,
+            suspect_after: self.timing.suspect_after.unwrap_or(beat * 5),
+            active_lead: beat * 4,
+            restart_grace: self.timing.restart_grace.unwrap_or((beat * 15).max(RESTART_MIN)),
+            boot_hold: self.timing.boot_hold.unwrap_or((beat * 60).max(BOOT_MIN)),
+            give_up_after: beat * 40,
+            retry_after: beat * 4,
+            join_after: beat * 8,
+            yield_after: beat * 4,
+            refresh_every: self.vip_lifetime / 4,
+            probe_every: (beat * 5).max(PROBE_MIN),
+            probe_stale_after: (beat * 100).max(PROBE_MIN * 5),
+            look_every: LOOK,
+        }
+    }
+}
+
+/// A supervised agent is started again after 100 ms, and has to open its board.
+const RESTART_MIN: Duration = Duration::from_millis(500);
+/// For links and bonds to settle after a start.
+const BOOT_MIN: Duration = Duration::from_secs(1);
+/// Looks at a fence path that is not in use; each costs the bus one transaction.
+const PROBE_MIN: Duration = Duration::from_millis(200);
+/// While something waits for the controller.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A board with a fence output confirms by its own lines.
+fn means(site: &Site, beat: Duration) -> Vec<MeansPolicy> {
+    let wire = MeansPolicy {
+        name: "fence-wire".to_owned(),
+        kind: MeansKind::FenceWire,
+        timeout: beat * 8,
+    };
+    site.board.fence.is_some().then_some(wire).into_iter().collect()
+}
+
+/// Only where an expiry cannot be undone by a late kick, and a kick names its deadline.
+fn lease(site: &Site, beat: Duration) -> Option<LeasePolicy> {
+    let dead_man = &site.board.dead_man;
+    if dead_man.kind != DeadManKind::Deadline || dead_man.expiry != Expiry::Sticky {
+        return None;
+    }
+    let settle = site.board.segments.iter().map(|segment| segment.settle).max();
+    let right = beat * 40;
+    let drift = right * (2 * DRIFT_PER_MILLE) / 1000;
+    Some(LeasePolicy {
+        right,
+        // Both clocks' drift, the relay, and one tick of the controller with the driver's allowance for it.
+        wait: right + drift + settle.unwrap_or_default() + DRIVER,
+        drop_lead: beat * 6,
+    })
+}
+
+/// One tick of the controller and what the driver adds to a deadline for it.
+const DRIVER: Duration = Duration::from_millis(20);
+
+fn digest<T: Serialize + ?Sized>(what: &T) -> Digest {
+    // Plain data of numbers, strings and enums: nothing in it can fail to be written.
+    let text = serde_json::to_vec(what).unwrap_or_default();
+    let mut short = Digest::default();
+    short
+        .iter_mut()
+        .zip(Sha256::digest(&text))
+        .for_each(|(to, from)| *to = from);
+    short
+}
+
+fn software() -> [u16; 3] {
+    let mut numbers = env!("CARGO_PKG_VERSION")
+        .split('.')
+        .map(|number| number.parse().unwrap_or(0));
+    [(); 3].map(|()| numbers.next().unwrap_or(0))
+}
