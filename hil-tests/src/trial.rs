@@ -24,6 +24,9 @@ use crate::outcome::{Bound, Moment};
 /// What an emulated machine may be late by, beyond what the hardware's own times explain.
 pub const SLACK: Duration = Duration::from_millis(1_500);
 
+/// What a stimulus given inside an emulated machine may take to happen: `systemctl` alone has taken two seconds. Whether the
+/// board's own timer was in time is judged apart, on the board's clock ([`Trial::expect_expiry_in_time`]).
+pub const LATE: Duration = Duration::from_secs(5);
 /// From a record to the history that is read.
 const WRITTEN: Duration = Duration::from_secs(5);
 /// From `systemctl stop` to an agent that has heard of it: systemd starts two programs, which an emulator has to translate first.

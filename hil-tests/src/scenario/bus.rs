@@ -8,7 +8,7 @@ use fencepost::sim::BoardFault;
 
 use super::{Aftermath, Scenario};
 use crate::capability::Capability;
-use crate::trial::{SLACK, Trial};
+use crate::trial::{LATE, SLACK, Trial};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -70,7 +70,7 @@ fn stuck(trial: &mut Trial<'_>) -> Result<()> {
     if let Some(period) = trial.period() {
         trial.expect_relays(
             RelayState::Bypass,
-            period + SLACK,
+            period + LATE,
             "no kick reaches the dead-man",
         )?;
         trial.expect_expiry_in_time()?;
