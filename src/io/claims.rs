@@ -2,8 +2,7 @@
 //!
 //! Listens to ARP on the interfaces of the vips. A packet whose sender has one of our vips and another Ethernet address
 //! than ours is told, at most ten times a second; whoever holds the vip then announces it anew, so that caches do not stay
-//! wrong for hours. IPv6 claims
-//! are not heard.
+//! wrong for hours. IPv6 claims are not heard.
 //!
 //! What if this dies, or ARP floods it? Nothing but the hint is lost: a bounded number of packets is read per turn, and
 //! no decision waits for it. The thread ends with the process.
