@@ -10,6 +10,10 @@ pub mod peer;
 pub mod socket;
 pub mod text;
 
+// The judges are instrumented; what the instruments report to is in there.
+#[cfg(test)]
+use libfuzzer_sys as _;
+
 /// The committed inputs of a target.
 #[cfg(test)]
 fn inputs(target: &str) -> Vec<Vec<u8>> {

@@ -147,6 +147,7 @@ pub fn start(
             realtime::prepare_this_thread("links", priority);
             let mut thread = Thread::new(specs, channel, published, report);
             thread.look_at_carriers();
+            thread.publish();
             loop {
                 wait(&thread, &woken);
                 // Drained before the orders are: a wake-up in between is not lost.

@@ -5,6 +5,7 @@
 
 pub mod announce;
 pub mod checks;
+pub mod claims;
 pub mod clock;
 pub mod control;
 pub mod controller_thread;

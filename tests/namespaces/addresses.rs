@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use fencepost::io::announce::Announcer;
+use fencepost::io::claims::{self, ForeignClaim};
 use fencepost::io::netlink::{AddressError, Addresses, Vip};
 use fencepost::io::realtime::Priority;
 use fencepost::io::vips::{self, Presence, VipAnswer, VipOrder, VipVerb};
@@ -277,4 +278,39 @@ pub(crate) fn a_drop_ends_an_announcement_first() {
     assert_eq!(next(), said(6, VipVerb::Look, Presence::Absent));
     drop(orders);
     thread.join().unwrap();
+}
+
+pub(crate) fn a_foreign_claim_is_told_and_an_own_is_not() {
+    let lan = Lan::new(2);
+    let [one, other] = &lan.hosts[..] else {
+        unreachable!()
+    };
+    let (tell, told) = mpsc::channel();
+    let _listening = one.inside(|| {
+        let report = move |claim| {
+            let _gone = tell.send(claim);
+        };
+        claims::start(&both(), report).unwrap()
+    });
+    hold(one, &both(), LONG);
+    let mut first: Option<ForeignClaim> = None;
+    eventually("the claim is heard", || {
+        announce(one, &both());
+        announce(other, &both());
+        first = told.try_iter().next();
+        first.is_some()
+    });
+    let claim = first.unwrap();
+    let expected = ("eth0", Ipv4Addr::new(192, 0, 2, 100), [2, 0, 0, 0, 0, 2]);
+    assert_eq!(
+        (claim.interface.as_str(), claim.address, claim.by),
+        expected
+    );
+    std::thread::sleep(Duration::from_millis(300));
+    let _before = told.try_iter().count();
+    for _ in 0..5 {
+        announce(one, &both());
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(told.try_iter().count(), 0);
 }

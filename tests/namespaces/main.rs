@@ -52,6 +52,10 @@ const TESTS: &[(&str, fn())] = &[
         "an_interface_that_comes_late_is_used",
         links::an_interface_that_comes_late_is_used,
     ),
+    (
+        "a_foreign_claim_is_told_and_an_own_is_not",
+        addresses::a_foreign_claim_is_told_and_an_own_is_not,
+    ),
 ];
 
 fn main() -> ExitCode {

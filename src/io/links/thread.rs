@@ -269,7 +269,7 @@ impl<R: FnMut(LinkReport)> Thread<R> {
         }
     }
 
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let links = self.links.iter().map(|link| LinkStatus {
             name: link.spec.name.clone(),
             fault: link.fault.clone(),
