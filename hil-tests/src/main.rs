@@ -4,6 +4,7 @@ mod boot;
 mod demo;
 mod gauge;
 mod looks;
+mod pairs;
 mod run;
 mod selftest;
 
@@ -34,6 +35,8 @@ enum Command {
     List(run::List),
     /// Run scenarios on virtual appliances.
     Run(run::Run),
+    /// Put two agents side by side, in namespaces and with a neighbour, through everything that can happen to a pair.
+    Pair(pairs::Pair),
     /// Prove the faults of the rig itself on one appliance.
     Selftest,
     /// Build the guest's image, or find it in the cache.
@@ -110,6 +113,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Boot { shell } => boot::run(shell),
         Command::List(options) => run::list(&options),
         Command::Run(options) => run::run(options),
+        Command::Pair(options) => pairs::run(&options),
         Command::Selftest => selftest::run(),
         Command::Guest => {
             let image = fencepost_hil::guest::Image::prepare(&mut |what| println!("hil: {what}"))?;

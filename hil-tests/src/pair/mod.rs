@@ -12,7 +12,10 @@
 //! Contract: what is true of relays is asked of the boards, what is true of the vip is what the neighbour saw. Needs root (namespaces,
 //! raw sockets). What if the rig dies? Its processes go with it; a namespace left behind has a name that says whose it was.
 
+pub mod agent;
 mod namespace;
+pub mod scenario;
+pub mod trial;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -22,6 +25,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fencepost::board::{RelayState, catalogue};
+use fencepost::config::pair::STANDARD_PORT;
 use fencepost::node::Instant;
 use fencepost::sim::fence_cable::{FenceCable, Wire};
 use fencepost::sim::port::HostPort;
@@ -34,7 +38,7 @@ use crate::priority::above_all;
 use crate::socket::{self, Server};
 use crate::vhost::i2c::Shape;
 use crate::wire::SharedPort;
-use crate::wire::hub::Hub;
+use crate::wire::hub::{Hub, Passes};
 use crate::wire::neighbour::{Mac, Neighbour, Setup as Questions};
 use crate::wire::pipe::pipe;
 use crate::wire::segment::{Cables, End, Segment, Setup};
@@ -60,6 +64,7 @@ pub struct Bed {
     /// Who asks for the vip.
     pub neighbour: Neighbour,
     cable: Arc<Mutex<FenceCable>>,
+    silence: [Arc<AtomicBool>; 2],
     _boards: Ticking,
     _switches: [Hub; 2],
     _folder: tempfile::TempDir,
@@ -75,6 +80,7 @@ pub struct Side {
     pub mac: Mac,
     board: Arc<Mutex<VirtualBoard>>,
     segment: Segment,
+    ports: [Arc<Veth>; 2],
     _server: Server,
 }
 
@@ -112,8 +118,14 @@ impl Bed {
         let boards = [Arc::clone(&a.side.board), Arc::clone(&b.side.board)];
         let boards = above_all(|| Ticking::start(clock, boards, Arc::clone(&cable)));
         let (asked, neighbour) = pipe();
+        let silence: [Arc<AtomicBool>; 2] = Default::default();
+        let silenced = silence.clone();
+        let passes: Passes = Arc::new(move |port, frame: &[u8]| {
+            let silent = silenced.get(port).is_some_and(|silent| silent.load(Ordering::Relaxed));
+            !(silent && is_heartbeat(frame))
+        });
         let switches = [
-            Hub::join(&[a.lan, b.lan, asked]),
+            Hub::filter(&[a.lan, b.lan, asked], &passes),
             Hub::join(&[a.wan, b.wan]),
         ];
         let neighbour = Neighbour::start(
@@ -130,6 +142,7 @@ impl Bed {
             sides: [a.side, b.side],
             neighbour,
             cable,
+            silence,
             _boards: boards,
             _switches: switches,
             _folder: folder,
@@ -139,6 +152,11 @@ impl Bed {
     /// Now.
     pub fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// Whether heartbeats that leave one side are lost in the network. All else passes.
+    pub fn silence_network(&self, from: usize, silent: bool) {
+        self.silence[from].store(silent, Ordering::Relaxed);
     }
 
     /// Breaks or mends the wires that leave one board.
@@ -158,6 +176,14 @@ impl Side {
         &self.segment
     }
 
+    /// Carrier of its data port 0 or 1. A move of the relay decides anew.
+    ///
+    /// # Errors
+    /// The kernel says no.
+    pub fn carrier(&self, port: usize, up: bool) -> Result<()> {
+        self.ports[port].set_link(up)
+    }
+
     /// Where the board is served.
     pub fn socket(&self) -> PathBuf {
         self.folder.join("board")
@@ -167,6 +193,14 @@ impl Side {
     pub fn board(&self) -> MutexGuard<'_, VirtualBoard> {
         lock(&self.board)
     }
+}
+
+/// UDP to the standard port, in IPv4 without options.
+fn is_heartbeat(frame: &[u8]) -> bool {
+    const TYPE_IPV4: [u8; 2] = [0x08, 0x00];
+    const UDP: u8 = 17;
+    let is = |at: usize, bytes: &[u8]| frame.get(at..at + bytes.len()) == Some(bytes);
+    is(12, &TYPE_IPV4) && is(23, &[UDP]) && is(36, &STANDARD_PORT.to_be_bytes())
 }
 
 /// A side and the net ends of its segment.
@@ -191,7 +225,8 @@ impl Plugged {
         let mac = namespace.mac("lan0")?;
         let ((net_a, lan), (net_b, wan)) = (pipe(), pipe());
         let contacts = Arc::clone(&board);
-        let carriers = (Arc::clone(&host_a), Arc::clone(&host_b));
+        let ports = [Arc::clone(&host_a), Arc::clone(&host_b)];
+        let carriers = ports.clone();
         let segment = Segment::start(Setup {
             number: 0,
             cables: Cables {
@@ -203,8 +238,8 @@ impl Plugged {
             contacts: Box::new(move || lock(&contacts).segment_state(0)),
             carrier: Box::new(move |end, up| {
                 let shown = match end {
-                    End::HostA => carriers.0.set_link(up),
-                    End::HostB => carriers.1.set_link(up),
+                    End::HostA => carriers[0].set_link(up),
+                    End::HostB => carriers[1].set_link(up),
                     End::NetA | End::NetB => Ok(()),
                 };
                 if let Err(error) = shown {
@@ -220,6 +255,7 @@ impl Plugged {
             mac,
             board,
             segment,
+            ports,
             _server: server,
         };
         Ok(Self { side, lan, wan })

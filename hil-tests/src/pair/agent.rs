@@ -1,0 +1,265 @@
+//! An appliance's agent on the pair's bed: its site, its process, and the ways in which it can go wrong.
+//!
+//! What if the rig dies? Its agents die with it, and their boards open.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fencepost::control::{Answer, Request};
+use fencepost::control_client::Client;
+use fencepost::node::pair::PairStatus;
+use fencepost::node::status::Status;
+
+use super::{Side, VIP};
+use crate::command::output;
+use crate::error::{AtPath, Result, RigError};
+
+/// Words of a site that differ between scenarios.
+#[derive(Debug, Clone)]
+pub struct Wishes {
+    /// Timing profile.
+    pub profile: &'static str,
+    /// Further lines of `[pair]`.
+    pub pair: &'static str,
+    /// Further tables.
+    pub tables: String,
+}
+
+impl Default for Wishes {
+    fn default() -> Self {
+        Self {
+            profile: "fast",
+            pair: "",
+            tables: String::new(),
+        }
+    }
+}
+
+/// Which end of the pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// `node = "primary"`.
+    Primary,
+    /// `node = "secondary"`.
+    Secondary,
+}
+
+/// An agent's place on one side, and the agent if it runs.
+pub struct Agent {
+    program: PathBuf,
+    folder: PathBuf,
+    child: Option<Child>,
+}
+
+impl Agent {
+    /// Writes its site; no agent yet. `key`: 64 hex digits that both ends share.
+    pub fn prepare(
+        program: &Path,
+        side: &Side,
+        part: Part,
+        key: &str,
+        wishes: &Wishes,
+    ) -> Result<Self> {
+        let agent = Self {
+            program: program.to_path_buf(),
+            folder: side.folder.clone(),
+            child: None,
+        };
+        agent.write("pair.key", key)?;
+        output(
+            Command::new("chmod")
+                .arg("600")
+                .arg(agent.path("pair.key")),
+        )?;
+        agent.write("site.toml", &agent.site(part, wishes))?;
+        Ok(agent)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.path(name);
+        std::fs::write(&path, text).at("cannot write", &path)
+    }
+
+    fn site(&self, part: Part, wishes: &Wishes) -> String {
+        let place = |name: &str| self.path(name).display().to_string();
+        let node = match part {
+            Part::Primary => "primary",
+            Part::Secondary => "secondary",
+        };
+        let Wishes {
+            profile,
+            pair,
+            tables,
+        } = wishes;
+        format!(
+            r#"board = "reference"
+topology = "parallel"
+
+[[segment]]
+name = "office"
+at = "segment1"
+ports = ["lan0", "wan0"]
+fail = "disconnect"
+carrier_when_cut = "absent"
+dwell_ms = 20
+relink_ms = 0
+closes_per_hour_max = 1000
+
+[dead_man]
+period_ms = 1000
+
+[watchdog]
+mode = "off"
+
+[pair]
+node = "{node}"
+profile = "{profile}"
+key_file = "{key}"
+{pair}
+
+[[link]]
+name = "cable"
+interface = "ha0"
+primary = "198.51.100.1"
+secondary = "198.51.100.2"
+
+[[link]]
+name = "lan"
+interface = "lan0"
+primary = "192.0.2.2"
+secondary = "192.0.2.3"
+
+[[vip]]
+interface = "lan0"
+primary = "192.0.2.2/24"
+secondary = "192.0.2.3/24"
+virtual = ["{VIP}"]
+
+[control]
+socket = "{control}"
+
+[state]
+dir = "{state}"
+runtime_dir = "{run}"
+
+[adapter]
+bus = "unix:{board}"
+{tables}"#,
+            key = place("pair.key"),
+            control = place("control"),
+            state = place("state"),
+            run = place("run"),
+            board = place("board"),
+        )
+    }
+
+    /// Starts it in its namespace.
+    pub fn start(&mut self, side: &Side) -> Result<()> {
+        self.kill();
+        let log = self.path("agent.log");
+        let said = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .at("cannot write", &log)?;
+        let child = side
+            .namespace
+            .command(Path::new("setpriv"))
+            .args(["--pdeathsig", "KILL"])
+            .arg(&self.program)
+            .arg("--config")
+            .arg(self.path("site.toml"))
+            .args(["agent", "--uncommissioned"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(said)
+            .spawn()
+            .at("cannot start", &self.program)?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Ends it at once, as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Stops its threads where they are.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal("CONT")
+    }
+
+    /// Asks it to end in order.
+    pub fn terminate(&self) -> Result<()> {
+        self.signal("TERM")
+    }
+
+    fn signal(&self, name: &str) -> Result<()> {
+        let Some(child) = &self.child else {
+            return Err(RigError::Input("no agent runs here".to_owned()));
+        };
+        output(Command::new("kill").args(["-s", name, &child.id().to_string()])).map(drop)
+    }
+
+    /// What it says of itself.
+    pub fn status(&self) -> Option<Status> {
+        match self.ask(Request::Status)? {
+            Answer::Status(status) => Some(status.node),
+            _ => None,
+        }
+    }
+
+    /// Its part in the pair, as it sees it.
+    pub fn pair(&self) -> Option<PairStatus> {
+        self.status()?.pair
+    }
+
+    /// One question over its control socket.
+    pub fn ask(&self, request: Request) -> Option<Answer> {
+        let mut client = Client::connect(&self.path("control")).ok()?;
+        client.ask(request).ok()
+    }
+
+    /// The last of what it said.
+    pub fn said(&self, lines: usize) -> String {
+        let said = std::fs::read_to_string(self.path("agent.log")).unwrap_or_default();
+        let mut last: Vec<&str> = said.lines().rev().take(lines).collect();
+        last.reverse();
+        last.join("\n")
+    }
+
+    /// How long an ordered end may take.
+    pub fn wait_ended(&mut self, timeout: Duration) -> bool {
+        let until = std::time::Instant::now() + timeout;
+        while let Some(child) = &mut self.child {
+            if !matches!(child.try_wait(), Ok(None)) {
+                self.child = None;
+                return true;
+            }
+            if std::time::Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

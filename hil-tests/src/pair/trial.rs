@@ -1,0 +1,237 @@
+//! One trial of the pair: a bed, two agents, and what is asked of them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fencepost::board::RelayState;
+use fencepost::node::Instant;
+use fencepost::node::pair::PairStatus;
+use fencepost::sim::chips::Power;
+use fencepost::wire::Role;
+
+use super::agent::{Agent, Part, Wishes};
+use super::{Bed, Side, VIP};
+use crate::error::{Result, RigError};
+use crate::outcome::Moment;
+use crate::wire::neighbour::Seen;
+
+/// For anything that is to happen. Far above what it should take: a busy machine must not fail a trial.
+const LONG: Duration = Duration::from_secs(30);
+/// Between looks.
+const POLL: Duration = Duration::from_millis(5);
+/// For answers to the last questions of a span.
+const LAST_ANSWERS: Duration = Duration::from_millis(100);
+
+/// A bed with two agents.
+pub struct Trial {
+    /// What is around them.
+    pub bed: Bed,
+    /// The agents, in the order of the bed's sides.
+    pub agents: [Agent; 2],
+    /// What was done and seen.
+    pub moments: Vec<Moment>,
+    began: Instant,
+}
+
+/// What came of a span of a trial.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// What the neighbour saw.
+    pub seen: Seen,
+    /// Of the span, milliseconds.
+    pub length_ms: f64,
+}
+
+/// The other one of two.
+pub fn other(index: usize) -> usize {
+    1 - index
+}
+
+impl Trial {
+    /// Makes the bed and both agents' places; starts nothing.
+    pub fn prepare(program: &Path, wishes: &Wishes) -> Result<Self> {
+        let bed = Bed::build()?;
+        let key = fresh_key()?;
+        let [a, b] = &bed.sides;
+        let agents = [
+            Agent::prepare(program, a, Part::Primary, &key, wishes)?,
+            Agent::prepare(program, b, Part::Secondary, &key, wishes)?,
+        ];
+        let began = bed.now();
+        Ok(Self {
+            bed,
+            agents,
+            moments: Vec::new(),
+            began,
+        })
+    }
+
+    /// Starts one agent.
+    pub fn start(&mut self, index: usize) -> Result<()> {
+        self.note(&format!("agent {} started", name(index)));
+        self.agents[index].start(&self.bed.sides[index])
+    }
+
+    /// Starts both and waits until the primary serves and the secondary would take over.
+    pub fn stand(&mut self) -> Result<()> {
+        self.start(0)?;
+        self.start(1)?;
+        self.wait_stands()?;
+        Ok(())
+    }
+
+    /// Waits until one serves and the other is ready to; which one serves.
+    pub fn wait_stands(&mut self) -> Result<usize> {
+        let mut serving = None;
+        self.wait("one Active with traffic and a Backup that is ready", |trial| {
+            serving = trial.stands();
+            serving.is_some()
+        })?;
+        let index = serving.ok_or_else(|| RigError::Input("nobody serves".to_owned()))?;
+        self.note(&format!("{} is Active, {} is ready", name(index), name(other(index))));
+        Ok(index)
+    }
+
+    fn stands(&self) -> Option<usize> {
+        let parts = [self.agents[0].pair()?, self.agents[1].pair()?];
+        let serving = parts.iter().position(|part| part.role == Role::Active)?;
+        let backup = &parts[other(serving)];
+        let ready = backup.role == Role::Backup
+            && backup.quiet
+            && !backup.quarantined
+            && self.bed.sides[other(serving)].relay() == RelayState::Normal;
+        let now = self.bed.now();
+        let answered = self.bed.neighbour.wait_answered(now, Duration::from_millis(200));
+        (ready && answered).then_some(serving)
+    }
+
+    /// Waits until `index` serves, as the neighbour sees it.
+    pub fn wait_serves(&mut self, index: usize) -> Result<PairStatus> {
+        let mut found = None;
+        self.wait(&format!("{} serves", name(index)), |trial| {
+            found = trial.agents[index].pair().filter(|pair| pair.role == Role::Active);
+            found.is_some()
+        })?;
+        let now = self.bed.now();
+        if !self.bed.neighbour.wait_answered(now, LONG) {
+            return Err(self.late(&format!("an answer from {} for the vip", name(index))));
+        }
+        let status = found.ok_or_else(|| RigError::Input("nobody serves".to_owned()))?;
+        self.note(&format!(
+            "{} serves, epoch {}, by {}",
+            name(index),
+            status.epoch,
+            status.proof.as_deref().unwrap_or("no proof")
+        ));
+        Ok(status)
+    }
+
+    /// Waits for something.
+    pub fn wait(&mut self, what: &str, mut good: impl FnMut(&Self) -> bool) -> Result<()> {
+        let until = std::time::Instant::now() + LONG;
+        while !good(self) {
+            if std::time::Instant::now() > until {
+                return Err(self.late(what));
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    fn late(&self, what: &str) -> RigError {
+        let said = |index: usize| {
+            let agent = &self.agents[index];
+            let pair = agent.pair().map_or_else(
+                || "no answer".to_owned(),
+                |pair| format!("{:?}, claim {:?}, refusals {:?}", pair.role, pair.claim, pair.refusals),
+            );
+            let relay = self.bed.sides[index].relay();
+            format!("{}: {pair}; relay {relay:?}; it said last:\n{}", name(index), agent.said(12))
+        };
+        RigError::Gone {
+            what: what.to_owned(),
+            reason: format!("it did not come within {} s\n{}\n{}", LONG.as_secs(), said(0), said(1)),
+        }
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    /// Now, and what the neighbour saw since `from`.
+    pub fn since(&self, from: Instant) -> Span {
+        let to = self.bed.now();
+        std::thread::sleep(LAST_ANSWERS);
+        Span {
+            seen: self.bed.neighbour.seen(from, to),
+            length_ms: to.since(from).as_secs_f64() * 1000.0,
+        }
+    }
+
+    /// Milliseconds with two owners since the trial began.
+    pub fn dual_active_ms(&self) -> usize {
+        self.since(self.began).seen.dual_ms
+    }
+
+    /// Remembers what happened.
+    pub fn note(&mut self, text: &str) {
+        let t_ms = self.bed.now().since(self.began).as_secs_f64() * 1000.0;
+        tracing::info!("{t_ms:.0} ms: {text}");
+        self.moments.push(Moment {
+            t_ms,
+            text: text.to_owned(),
+        });
+    }
+
+    /// Whether heartbeats pass, over the cable and through the network.
+    pub fn heartbeats(&self, pass: bool) -> Result<()> {
+        let state = if pass { "up" } else { "down" };
+        self.side(0).namespace.ip(&["link", "set", "ha0", state])?;
+        for from in 0..2 {
+            self.bed.silence_network(from, !pass);
+        }
+        Ok(())
+    }
+
+    /// Host and board of one side lose power, and its cables their light.
+    pub fn power_off(&mut self, index: usize) -> Result<()> {
+        self.agents[index].kill();
+        let now = self.bed.now();
+        self.side(index).board().power(now, Power::Off);
+        self.side(index).namespace.ip(&["link", "set", "ha0", "down"])?;
+        // A kernel that was never there has no addresses.
+        let lan = ["address", "del", &format!("{VIP}/32"), "dev", "lan0"];
+        let _may_be_gone = self.side(index).namespace.ip(&lan);
+        Ok(())
+    }
+
+    /// Power again; its agent is not started.
+    pub fn power_on(&mut self, index: usize) -> Result<()> {
+        let now = self.bed.now();
+        self.side(index).board().power(now, Power::On);
+        self.side(index).namespace.ip(&["link", "set", "ha0", "up"]).map(drop)
+    }
+
+    /// One side.
+    pub fn side(&self, index: usize) -> &Side {
+        &self.bed.sides[index]
+    }
+}
+
+/// As people call it.
+pub fn name(index: usize) -> &'static str {
+    ["primary", "secondary"][index]
+}
+
+fn fresh_key() -> Result<String> {
+    use std::fmt::Write as _;
+    use std::io::Read as _;
+    let mut bytes = [0; 32];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    crate::error::AtPath::at(read, "cannot read", "/dev/urandom")?;
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}

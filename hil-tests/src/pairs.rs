@@ -1,0 +1,83 @@
+//! `hil pair`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use fencepost_hil::outcome::{Totals, Verdict};
+use fencepost_hil::pair::scenario::{self, SCENARIOS, Scenario};
+
+/// What to put a pair through.
+#[derive(Args)]
+pub(crate) struct Pair {
+    /// Scenarios; all if none is named.
+    scenarios: Vec<String>,
+    /// Name them and what they show; run none.
+    #[arg(long)]
+    list: bool,
+    /// The agent, instead of the one built with this rig.
+    #[arg(long)]
+    program: Option<PathBuf>,
+    /// Also write a JSON line for each to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Runs, and ends the process with 1 if anything failed.
+pub(crate) fn run(options: &Pair) -> Result<()> {
+    if options.list {
+        for scenario in SCENARIOS {
+            println!("{:20} {}", scenario.name, scenario.shows);
+        }
+        return Ok(());
+    }
+    let program = match &options.program {
+        Some(program) => program.clone(),
+        None => std::env::current_exe()?.with_file_name("fencepost"),
+    };
+    let mut file = match &options.json {
+        Some(path) => Some(std::fs::File::create(path).with_context(|| path.display().to_string())?),
+        None => None,
+    };
+    let mut totals = Totals::default();
+    for scenario in chosen(&options.scenarios)? {
+        let outcome = scenario::run(&program, scenario);
+        let line = serde_json::to_string(&outcome)?;
+        if let Some(file) = &mut file {
+            writeln!(file, "{line}")?;
+        }
+        let outage = outcome.outage_ms.map_or_else(String::new, |outage| format!("outage {outage:.0} ms, "));
+        let verdict = match outcome.result {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "FAIL",
+            Verdict::Skipped => "skipped",
+        };
+        println!(
+            "{verdict:7} {:20} {outage}dual-active {} ms, {:.1} s: {}",
+            outcome.scenario, outcome.dual_active_ms, outcome.seconds, outcome.reason
+        );
+        totals.count(outcome.result);
+    }
+    println!("{totals}");
+    if totals.failed > 0 {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>> {
+    if names.is_empty() {
+        return Ok(SCENARIOS.iter().collect());
+    }
+    names
+        .iter()
+        .map(|name| {
+            let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
+            let Some(found) = found else {
+                bail!("no scenario of the pair is called {name}; `hil pair --list` names them");
+            };
+            Ok(found)
+        })
+        .collect()
+}
