@@ -57,6 +57,9 @@ pub(crate) fn run(options: &Pair) -> Result<()> {
             "{verdict:7} {:20} {outage}dual-active {} ms, {:.1} s: {}",
             outcome.scenario, outcome.dual_active_ms, outcome.seconds, outcome.reason
         );
+        if !outcome.log.is_empty() {
+            println!("{}", outcome.log);
+        }
         totals.count(outcome.result);
     }
     println!("{totals}");

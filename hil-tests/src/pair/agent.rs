@@ -175,6 +175,7 @@ bus = "unix:{board}"
             .arg("--config")
             .arg(self.path("site.toml"))
             .args(["agent", "--uncommissioned"])
+            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(said)

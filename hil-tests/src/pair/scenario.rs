@@ -49,6 +49,9 @@ pub struct PairOutcome {
     pub seconds: f64,
     /// What was done and seen, in order.
     pub moments: Vec<Moment>,
+    /// The last of what both agents said; kept for failures only.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub log: String,
 }
 
 /// Long enough that a switched network settles and every repeat of an announcement that matters is out.
@@ -130,6 +133,7 @@ pub fn run(program: &Path, scenario: &Scenario) -> PairOutcome {
         reason: String::new(),
         seconds: 0.0,
         moments: Vec::new(),
+        log: String::new(),
     };
     match Trial::prepare(program, &Wishes::default()) {
         Err(error) => outcome.reason = error.to_string(),
@@ -137,6 +141,9 @@ pub fn run(program: &Path, scenario: &Scenario) -> PairOutcome {
             let told = (scenario.run)(&mut trial);
             outcome.dual_active_ms = trial.dual_active_ms();
             outcome.moments = std::mem::take(&mut trial.moments);
+            if told.is_err() || outcome.dual_active_ms > 0 {
+                outcome.log = trial.said();
+            }
             match told {
                 Err(error) => outcome.reason = error.to_string(),
                 Ok(told) => {
@@ -164,14 +171,15 @@ fn demand(good: bool, what: impl FnOnce() -> String) -> Result<()> {
 
 fn cold_start(trial: &mut Trial) -> Result<Told> {
     let from = trial.bed.now();
-    trial.start(0)?;
-    trial.start(1)?;
-    let serving = trial.wait_stands()?;
+    let serving = trial.stand()?;
     let took = trial.since(from);
-    demand(serving == 0, || format!("{} serves", name(serving)))?;
     Ok(Told {
         outage_ms: None,
-        text: format!("both ready {:.0} ms after the start", took.length_ms),
+        text: format!(
+            "{} serves, both ready {:.0} ms after the start",
+            name(serving),
+            took.length_ms
+        ),
     })
 }
 
@@ -185,138 +193,150 @@ fn alone(trial: &mut Trial) -> Result<Told> {
     demand(serving == 1, || "the late one took the vip".to_owned())?;
     Ok(Told {
         outage_ms: None,
-        text: format!("served alone by {proof}; the late one became Backup"),
+        text: format!("served alone, {proof}; the late one became Backup"),
     })
 }
 
-/// From the fault on, until the other serves and the network has settled.
+/// What a fault of the Active came to.
+struct Takeover {
+    /// Who was Active.
+    old: usize,
+    outage_ms: f64,
+    proof: String,
+}
+
+impl Takeover {
+    fn told(self, then: &str) -> Told {
+        Told {
+            outage_ms: Some(self.outage_ms),
+            text: format!("taken over, {}; {then}", self.proof),
+        }
+    }
+}
+
+/// Brings the pair up, does this to its Active, and waits until the other serves and the network has settled.
 fn taken_over(
     trial: &mut Trial,
-    fault: impl FnOnce(&mut Trial) -> Result<()>,
-) -> Result<(f64, String)> {
+    what: &str,
+    fault: impl FnOnce(&mut Trial, usize) -> Result<()>,
+) -> Result<Takeover> {
+    let old = trial.stand()?;
     let from = trial.bed.now();
-    fault(trial)?;
-    let status = trial.wait_serves(1)?;
+    trial.note(&format!("{}: {what}", name(old)));
+    fault(trial, old)?;
+    let status = trial.wait_serves(other(old))?;
     trial.pass(SETTLE);
     let span = trial.since(from);
-    Ok((span.seen.outage_ms, status.proof.unwrap_or_default()))
+    Ok(Takeover {
+        old,
+        outage_ms: span.seen.outage_ms,
+        proof: status.proof.unwrap_or_default(),
+    })
+}
+
+/// The old Active is off the wire.
+fn demand_isolated(trial: &Trial, old: usize) -> Result<()> {
+    demand(trial.side(old).relay() != RelayState::Normal, || {
+        "the old Active's relay is closed".to_owned()
+    })
+}
+
+/// The pair is whole again, and the vip has stayed where it went.
+fn demand_stays(trial: &mut Trial, old: usize) -> Result<()> {
+    let serving = trial.wait_stands()?;
+    demand(serving == other(old), || "the vip went back".to_owned())
 }
 
 fn active_killed(trial: &mut Trial) -> Result<Told> {
-    trial.stand()?;
-    let (outage, proof) = taken_over(trial, |trial| {
-        trial.note("kill -9 of the primary's agent");
-        trial.agents[0].kill();
+    let taken = taken_over(trial, "its agent is killed", |trial, old| {
+        trial.agents[old].kill();
         Ok(())
     })?;
-    demand(trial.side(0).relay() != RelayState::Normal, || {
-        "the dead one's relay is closed".to_owned()
-    })?;
-    trial.start(0)?;
-    let serving = trial.wait_stands()?;
-    demand(serving == 1, || "it took the vip back".to_owned())?;
-    Ok(Told {
-        outage_ms: Some(outage),
-        text: format!("taken over by {proof}; started again it is Backup"),
-    })
+    demand_isolated(trial, taken.old)?;
+    trial.start(taken.old)?;
+    demand_stays(trial, taken.old)?;
+    Ok(taken.told("started again it is Backup"))
 }
 
 fn active_restarted(trial: &mut Trial) -> Result<Told> {
-    trial.stand()?;
-    let from = trial.bed.now();
-    let moves = trial.side(0).relay();
-    trial.note("kill -9 of the primary's agent, started again");
-    trial.agents[0].kill();
-    trial.start(0)?;
-    let serving = trial.wait_stands()?;
-    trial.pass(SETTLE);
-    let span = trial.since(from);
-    demand(moves == RelayState::Normal, || "it did not serve".to_owned())?;
+    let serving = trial.stand()?;
+    let moves = trial.side(serving).segment().moves().len();
+    let outage = unmoved(trial, serving, |trial| {
+        trial.note(&format!("{}: its agent is killed and started again", name(serving)));
+        trial.agents[serving].kill();
+        trial.start(serving)
+    })?;
+    let moved = trial.side(serving).segment().moves().len() - moves;
+    demand(moved == 0, || format!("its relay moved {moved} times"))?;
+    let serves = trial.wait_stands()?;
+    demand(serves == serving, || "the vip moved".to_owned())?;
     Ok(Told {
-        outage_ms: Some(span.seen.outage_ms),
-        text: format!("{} serves afterwards", name(serving)),
+        outage_ms: Some(outage),
+        text: "it went on where it was; no relay and no vip moved".to_owned(),
     })
 }
 
 fn active_frozen(trial: &mut Trial) -> Result<Told> {
-    trial.stand()?;
-    let (outage, proof) = taken_over(trial, |trial| {
-        trial.note("SIGSTOP of the primary's agent");
-        trial.agents[0].freeze()
+    let taken = taken_over(trial, "its agent sleeps", |trial, old| {
+        trial.agents[old].freeze()
     })?;
-    demand(trial.side(0).relay() != RelayState::Normal, || {
-        "the sleeper's relay is closed".to_owned()
-    })?;
+    demand_isolated(trial, taken.old)?;
     trial.pass(Duration::from_secs(3));
-    trial.note("SIGCONT");
-    trial.agents[0].thaw()?;
-    let serving = trial.wait_stands()?;
-    demand(serving == 1, || "the sleeper took the vip back".to_owned())?;
-    Ok(Told {
-        outage_ms: Some(outage),
-        text: format!("taken over by {proof}; the sleeper woke up fenced and is Backup"),
-    })
+    trial.note("it wakes up");
+    trial.agents[taken.old].thaw()?;
+    demand_stays(trial, taken.old)?;
+    Ok(taken.told("the sleeper woke up fenced and is Backup"))
 }
 
 fn active_stopped(trial: &mut Trial) -> Result<Told> {
-    trial.stand()?;
-    let (outage, proof) = taken_over(trial, |trial| {
-        trial.note("SIGTERM to the primary's agent");
-        trial.agents[0].terminate()
+    let taken = taken_over(trial, "its agent is stopped in order", |trial, old| {
+        trial.agents[old].terminate()
     })?;
-    let ended = trial.agents[0].wait_ended(Duration::from_secs(30));
+    let ended = trial.agents[taken.old].wait_ended(Duration::from_secs(30));
     demand(ended, || "the agent did not end".to_owned())?;
-    Ok(Told {
-        outage_ms: Some(outage),
-        text: format!("taken over by {proof}"),
-    })
+    Ok(taken.told("the stopped agent ended by itself"))
 }
 
 fn power_cut(trial: &mut Trial) -> Result<Told> {
-    trial.stand()?;
-    let (outage, proof) = taken_over(trial, |trial| {
-        trial.note("the primary loses power");
-        trial.power_off(0)
-    })?;
+    let taken = taken_over(trial, "power is cut", |trial, old| trial.power_off(old))?;
     trial.note("power is back");
-    trial.power_on(0)?;
-    trial.start(0)?;
-    let serving = trial.wait_stands()?;
-    demand(serving == 1, || "it took the vip back".to_owned())?;
-    Ok(Told {
-        outage_ms: Some(outage),
-        text: format!("taken over by {proof}; with power back it is Backup"),
-    })
+    trial.power_on(taken.old)?;
+    trial.start(taken.old)?;
+    demand_stays(trial, taken.old)?;
+    Ok(taken.told("with power back it is Backup"))
 }
 
-/// Nothing may move, and nothing may be lost.
+/// What `serving` has stays with it: vip and relay. The outage.
 fn unmoved(
     trial: &mut Trial,
+    serving: usize,
     fault: impl FnOnce(&mut Trial) -> Result<()>,
 ) -> Result<f64> {
     let from = trial.bed.now();
     fault(trial)?;
     trial.pass(Duration::from_secs(2));
     let span = trial.since(from);
-    demand(span.seen.owners[1] == 0 && span.seen.owners[0] > 0, || {
+    let owners = &span.seen.owners;
+    demand(owners[other(serving)] == 0 && owners[serving] > 0, || {
         format!("the vip moved: {:?}", span.seen)
     })?;
-    demand(trial.side(0).relay() == RelayState::Normal, || {
+    demand(trial.side(serving).relay() == RelayState::Normal, || {
         "the Active's relay moved".to_owned()
     })?;
     Ok(span.seen.outage_ms)
 }
 
 fn backup_killed(trial: &mut Trial) -> Result<Told> {
-    trial.stand()?;
-    let outage = unmoved(trial, |trial| {
-        trial.note("kill -9 of the secondary's agent");
-        trial.agents[1].kill();
+    let serving = trial.stand()?;
+    let backup = other(serving);
+    let outage = unmoved(trial, serving, |trial| {
+        trial.note(&format!("{}: its agent is killed", name(backup)));
+        trial.agents[backup].kill();
         Ok(())
     })?;
-    trial.start(1)?;
-    let serving = trial.wait_stands()?;
-    demand(serving == 0, || "the vip moved".to_owned())?;
+    trial.start(backup)?;
+    let serves = trial.wait_stands()?;
+    demand(serves == serving, || "the vip moved".to_owned())?;
     Ok(Told {
         outage_ms: Some(outage),
         text: "the Active went on; the Backup came back".to_owned(),
@@ -324,14 +344,14 @@ fn backup_killed(trial: &mut Trial) -> Result<Told> {
 }
 
 fn one_link_cut(trial: &mut Trial) -> Result<Told> {
-    trial.stand()?;
-    let outage = unmoved(trial, |trial| {
+    let serving = trial.stand()?;
+    let outage = unmoved(trial, serving, |trial| {
         trial.note("the direct cable is cut");
-        trial.side(0).namespace.ip(&["link", "set", "ha0", "down"]).map(drop)
+        let down = ["link", "set", "ha0", "down"];
+        trial.side(0).namespace.ip(&down).map(drop)
     })?;
-    demand(trial.side(1).relay() == RelayState::Normal, || {
-        "the Backup was fenced".to_owned()
-    })?;
+    let backup = trial.side(other(serving)).relay();
+    demand(backup == RelayState::Normal, || "the Backup was fenced".to_owned())?;
     Ok(Told {
         outage_ms: Some(outage),
         text: "nothing moved".to_owned(),
@@ -351,14 +371,10 @@ fn all_links_cut(trial: &mut Trial) -> Result<Told> {
     trial.wait_serves(survivor)?;
     trial.pass(Duration::from_secs(2));
     let span = trial.since(from);
-    demand(
-        trial.side(other(survivor)).relay() != RelayState::Normal,
-        || "the fenced one closed again while nobody spoke to it".to_owned(),
-    )?;
+    demand_isolated(trial, other(survivor))?;
     trial.note("heartbeats pass again");
     trial.heartbeats(true)?;
-    let serving = trial.wait_stands()?;
-    demand(serving == survivor, || "the vip moved back".to_owned())?;
+    demand_stays(trial, other(survivor))?;
     Ok(Told {
         outage_ms: Some(span.seen.outage_ms),
         text: format!("{} fenced the other and served on", name(survivor)),
@@ -369,27 +385,20 @@ fn fence_wire_broken(trial: &mut Trial) -> Result<Told> {
     trial.note("the fence cable is broken");
     trial.bed.fence_wire(0, Wire::Broken);
     trial.bed.fence_wire(1, Wire::Broken);
-    trial.stand()?;
-    let (outage, proof) = taken_over(trial, |trial| {
-        trial.note("kill -9 of the primary's agent");
-        trial.agents[0].kill();
+    let taken = taken_over(trial, "its agent is killed", |trial, old| {
+        trial.agents[old].kill();
         Ok(())
     })?;
-    demand(proof.contains("lease"), || format!("taken over by {proof}"))?;
-    Ok(Told {
-        outage_ms: Some(outage),
-        text: format!("taken over by {proof}"),
-    })
+    demand(taken.proof.contains("lease"), || {
+        format!("taken over, {}", taken.proof)
+    })?;
+    demand_isolated(trial, taken.old)?;
+    Ok(taken.told("nothing could be fenced"))
 }
 
 fn data_port_lost(trial: &mut Trial) -> Result<Told> {
-    trial.stand()?;
-    let (outage, proof) = taken_over(trial, |trial| {
-        trial.note("the primary's wan port goes dark");
-        trial.side(0).carrier(1, false)
+    let taken = taken_over(trial, "its wan port goes dark", |trial, old| {
+        trial.side(old).carrier(1, false)
     })?;
-    Ok(Told {
-        outage_ms: Some(outage),
-        text: format!("taken over by {proof}"),
-    })
+    Ok(taken.told("it was released, not fenced"))
 }

@@ -72,12 +72,11 @@ impl Trial {
         self.agents[index].start(&self.bed.sides[index])
     }
 
-    /// Starts both and waits until the primary serves and the secondary would take over.
-    pub fn stand(&mut self) -> Result<()> {
+    /// Starts both and waits until one serves and the other would take over; which one serves.
+    pub fn stand(&mut self) -> Result<usize> {
         self.start(0)?;
         self.start(1)?;
-        self.wait_stands()?;
-        Ok(())
+        self.wait_stands()
     }
 
     /// Waits until one serves and the other is ready to; which one serves.
@@ -96,7 +95,9 @@ impl Trial {
         let parts = [self.agents[0].pair()?, self.agents[1].pair()?];
         let serving = parts.iter().position(|part| part.role == Role::Active)?;
         let backup = &parts[other(serving)];
-        let ready = backup.role == Role::Backup
+        // Until the Active is bound by its lease, or cannot be, the pair has one way to take over less.
+        let ready = parts[serving].bound
+            && backup.role == Role::Backup
             && backup.quiet
             && !backup.quarantined
             && self.bed.sides[other(serving)].relay() == RelayState::Normal;
@@ -139,19 +140,26 @@ impl Trial {
     }
 
     fn late(&self, what: &str) -> RigError {
-        let said = |index: usize| {
-            let agent = &self.agents[index];
-            let pair = agent.pair().map_or_else(
-                || "no answer".to_owned(),
-                |pair| format!("{:?}, claim {:?}, refusals {:?}", pair.role, pair.claim, pair.refusals),
-            );
-            let relay = self.bed.sides[index].relay();
-            format!("{}: {pair}; relay {relay:?}; it said last:\n{}", name(index), agent.said(12))
-        };
         RigError::Gone {
             what: what.to_owned(),
-            reason: format!("it did not come within {} s\n{}\n{}", LONG.as_secs(), said(0), said(1)),
+            reason: format!("it did not come within {} s", LONG.as_secs()),
         }
+    }
+
+    /// How both see themselves, and the last of what they said.
+    pub fn said(&self) -> String {
+        let said = |index: usize| {
+            let agent = &self.agents[index];
+            let pair = agent.pair().map(|pair| format!("{pair:#?}"));
+            let relay = self.bed.sides[index].relay();
+            format!(
+                "{}: relay {relay:?}\n{}\n{}\n",
+                name(index),
+                pair.unwrap_or_else(|| "no answer".to_owned()),
+                agent.said(60)
+            )
+        };
+        said(0) + &said(1)
     }
 
     /// Lets time pass.
