@@ -5,6 +5,7 @@
 //! your controller's generation is g", once, if g is still its generation. No clocks are compared. What if our own
 //! process sleeps past the end? The dead-man opens the relays: that is what it is for.
 
+use super::guard::{self, Guard};
 use super::policy::LeasePolicy;
 use crate::node::time::Instant;
 use crate::wire::{Heartbeat, Role};
@@ -102,6 +103,7 @@ impl Lease {
 
     pub(super) fn kick_right(&self, now: Instant, acked_sent_at: Option<Instant>) -> KickRight {
         match self.right_until(acked_sent_at) {
+            _ if !guard::holds(Guard::KickLimit) => KickRight::Free(None),
             None => KickRight::Free(self.policy.map(|policy| policy.right)),
             Some(until) if until > now => KickRight::Until(until),
             Some(_) => KickRight::Denied,
@@ -122,7 +124,9 @@ impl Lease {
 
     /// Our word was asked for or given, we served, or our latch moved: the peer's right may rest on something else.
     pub(super) fn forfeit(&mut self) {
-        self.claim = None;
+        if guard::holds(Guard::LeaseForfeit) {
+            self.claim = None;
+        }
     }
 
     /// When [`Lease::expired`] will be a proof.
@@ -141,7 +145,8 @@ impl Lease {
             return None;
         }
         let claim = self.claim.take()?;
-        (generation == Some(claim.generation)).then_some(LeaseExpired {
+        let same = generation == Some(claim.generation) || !guard::holds(Guard::LeaseGeneration);
+        same.then_some(LeaseExpired {
             generation: claim.generation,
         })
     }

@@ -8,16 +8,31 @@ mod acting;
 mod appliance;
 mod board;
 mod driver;
+#[cfg(test)]
+mod explore;
 mod invariants;
 mod kernel;
 mod mishaps;
 mod mutant;
+#[cfg(test)]
+mod narrate;
 mod net;
+mod process;
 pub mod run;
 mod scenario;
+mod thread;
 mod world;
 
 pub use run::{Outcome, run, sweep};
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod directed_tests;
+#[cfg(test)]
+mod explore_tests;
+#[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
+mod mutant_tests;

@@ -83,7 +83,76 @@ fn trouble(world: &mut World, script: &mut Dice) {
             world.put(begins + lasts, Due::Mishap(end));
         }
     }
+    // A lease counts on relays that open; where one may stick there must be none.
+    if !world.setup.lease && script.chance(200) {
+        let node = script.index(2);
+        let begins = script.millis(0, 2_000);
+        let lasts = script.millis(50, 2_500);
+        let relay = |stuck| Mishap::Relay { node, stuck };
+        world.put(begins, Due::Mishap(relay(true)));
+        world.put(begins + lasts, Due::Mishap(relay(false)));
+    }
+    if script.chance(700) {
+        isolation(world, script, span);
+    }
     world.run_for(span);
+}
+
+/// Faults that meet: all links at once, often with the fence cables, and something happening to the agents just
+/// then. Drawn one by one they would hardly ever coincide.
+fn isolation(world: &mut World, script: &mut Dice, span: Duration) {
+    let at = script.micros(0, u64::try_from(span.as_micros()).unwrap_or(0) / 2);
+    let lasts = script.millis(30, 1_500);
+    let from = script.index(3);
+    for link in 0..world.links.len() {
+        for node in [0, 1] {
+            if from == 2 || from == node {
+                let way = |blocked| Mishap::Way {
+                    link,
+                    from: node,
+                    blocked,
+                };
+                world.put(at, Due::Mishap(way(true)));
+                world.put(at + lasts, Due::Mishap(way(false)));
+            }
+        }
+    }
+    for node in [0, 1] {
+        if script.chance(350) {
+            let cable = |intact| Mishap::Cable { node, intact };
+            let lasts = script.millis(10, 2_500);
+            world.put(at, Due::Mishap(cable(false)));
+            world.put(at + lasts, Due::Mishap(cable(true)));
+        }
+    }
+    for _ in 0..script.index(4) {
+        let node = script.index(2);
+        let near = at + script.millis(0, 700);
+        let mishap = match script.index(6) {
+            0 => Mishap::Pause {
+                node,
+                span: script.millis(1, 900),
+            },
+            1 => Mishap::AgentDies {
+                node,
+                back: Some(script.millis(1, 300)),
+            },
+            2 => Mishap::ControllerDark {
+                node,
+                back: script.millis(1, 100),
+            },
+            3 => Mishap::SlowKernel {
+                node,
+                by: script.millis(20, 1_500),
+            },
+            4 => Mishap::Switchover { node },
+            _ => Mishap::PowerCut {
+                node,
+                back: script.millis(10, 900),
+            },
+        };
+        world.put(near, Due::Mishap(mishap));
+    }
 }
 
 fn recover(world: &mut World) {
