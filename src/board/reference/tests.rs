@@ -8,8 +8,8 @@ use fencepost_firmware::{Contact, Controller as Firmware, Entropy, I2cTarget, In
 
 use super::*;
 use crate::board::DeadManReading;
-use crate::board::controller::{Acknowledge, Hold};
 use crate::board::bus::{Clock, SmBus};
+use crate::board::controller::{Acknowledge, Hold};
 use crate::board::plain_i2c::{Alone, PlainI2c};
 use crate::board::script::ScriptClock;
 

@@ -1,5 +1,6 @@
 //! Events of the pair, each to the concern it belongs to; and the peer's messages.
 
+use super::Pair;
 use super::active::Active;
 use super::claim::Claim;
 use super::event::{FenceReport, PairEvent};
@@ -7,7 +8,6 @@ use super::memory::Disk;
 use super::peer::Accepted;
 use super::proof::Proof;
 use super::word::Released;
-use super::Pair;
 use crate::node::outbox::Outbox;
 use crate::node::record::{Fact, Level};
 use crate::node::time::Instant;

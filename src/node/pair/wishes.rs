@@ -1,6 +1,5 @@
 //! What the node asks of its pair: where relays should be, how far the dead-man may be kicked, when to wake it.
 
-use super::active::Active;
 use super::claim::Claim;
 use super::guard::{self, Guard};
 use super::policy::{Standby, Unwell};

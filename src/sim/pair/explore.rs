@@ -2,8 +2,9 @@
 //!
 //! A state is the whole world between two events: both nodes, both controllers, kernels, disks, everything that is
 //! due. From each the next moment follows by itself, and one fault of the list may strike first, as long as the
-//! budget lasts. States that were seen (with as much budget left) are not walked again. Times are those of one draw
-//! of the dice: what is exhausted is *which* fault strikes *when between which steps*, not every latency.
+//! budget lasts; once it is spent, the world runs to the end of the horizon. States that were seen (with as much
+//! budget left) are not walked again. Times are those of one draw of the dice: what is exhausted is *which* fault
+//! strikes *between which steps*, not every latency.
 
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
@@ -17,10 +18,10 @@ use crate::node::Instant;
 /// What an exploration came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Explored {
-    /// Distinct states.
+    /// Distinct states in which a fault was placed.
     pub(super) states: u64,
-    /// Moments and faults walked over.
-    pub(super) edges: u64,
+    /// Different placements, each run to the end of the horizon.
+    pub(super) runs: u64,
     /// The first counter-example: what broke, and the faults that led to it.
     pub(super) broken: Option<(String, Vec<String>)>,
 }
@@ -37,7 +38,7 @@ pub(super) fn explore(
     start: &World,
     horizon: Duration,
     budget: u32,
-    faults: &[&[Mishap]],
+    faults: &[Vec<Mishap>],
 ) -> Explored {
     let until = start.now + horizon;
     let mut seen = BTreeSet::new();
@@ -48,28 +49,35 @@ pub(super) fn explore(
     }]);
     let mut explored = Explored {
         states: 0,
-        edges: 0,
+        runs: 0,
         broken: None,
     };
-    while let Some(walk) = waiting.pop_front() {
+    while let Some(mut walk) = waiting.pop_front() {
+        if walk.left == 0 {
+            walk.world.run_until(until);
+            explored.runs += 1;
+        }
         if walk.world.ledger.broken.is_some() {
-            explored.broken = walk.world.ledger.broken.clone().map(|what| (what, walk.faults));
+            explored.broken = walk
+                .world
+                .ledger
+                .broken
+                .clone()
+                .map(|what| (what, walk.faults));
             return explored;
         }
-        if !seen.insert((fingerprint(&walk.world), walk.left)) {
+        if walk.left == 0 || !seen.insert((fingerprint(&walk.world), walk.left)) {
             continue;
         }
         explored.states += 1;
-        if walk.left > 0 {
-            for fault in faults {
-                explored.edges += 1;
-                waiting.push_back(walk.struck_by(fault));
-            }
+        for fault in faults {
+            waiting.push_back(walk.struck_by(fault));
         }
         let mut world = walk.world;
         if to_next_moment(&mut world, until) {
-            explored.edges += 1;
             waiting.push_back(Walk { world, ..walk });
+        } else {
+            explored.runs += 1;
         }
     }
     explored
@@ -103,9 +111,9 @@ fn to_next_moment(world: &mut World, until: Instant) -> bool {
     world.ledger.broken.is_some()
 }
 
-/// The state in short. Two that print alike are alike: everything there is derives its print.
+/// The state in short. Two that print alike are alike: everything that decides derives its print.
 fn fingerprint(world: &World) -> u64 {
     let mut hasher = DefaultHasher::new();
-    format!("{world:?}").hash(&mut hasher);
+    world.print().hash(&mut hasher);
     hasher.finish()
 }

@@ -18,14 +18,20 @@ const fn ms(millis: u64) -> Duration {
 }
 
 fn golden(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
     if std::env::var_os("FENCEPOST_BLESS").is_some() {
         std::fs::write(&path, text).unwrap();
         return;
     }
     let recorded = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; FENCEPOST_BLESS=1 writes it", path.display()));
-    assert!(recorded == text, "{} differs\n--- now\n{text}", path.display());
+    assert!(
+        recorded == text,
+        "{} differs\n--- now\n{text}",
+        path.display()
+    );
 }
 
 /// The minutes of `node` from now on, as lines. Looks that say nothing new are left out.
@@ -74,7 +80,13 @@ fn befall(world: &mut World, mishap: Mishap) {
 #[test]
 fn takeover() {
     let mut world = settled(Setup::plain());
-    befall(&mut world, Mishap::PowerCut { node: 0, back: ms(60_000) });
+    befall(
+        &mut world,
+        Mishap::PowerCut {
+            node: 0,
+            back: ms(60_000),
+        },
+    );
     let title = "Takeover, parallel and hot: the Active loses power at 0 ms. What the Backup is told, and -> wants.";
     let text = minutes(&mut world, 1, ms(400), title);
     golden("pair-takeover.txt", &text);
@@ -83,8 +95,17 @@ fn takeover() {
 #[test]
 fn takeover_cold() {
     let topology = crate::node::pair::policy::Topology::PARALLEL_COLD;
-    let mut world = settled(Setup { topology, ..Setup::plain() });
-    befall(&mut world, Mishap::PowerCut { node: 0, back: ms(60_000) });
+    let mut world = settled(Setup {
+        topology,
+        ..Setup::plain()
+    });
+    befall(
+        &mut world,
+        Mishap::PowerCut {
+            node: 0,
+            back: ms(60_000),
+        },
+    );
     let title = "Takeover, parallel and cold: the Active loses power at 0 ms. What the Backup is told, and -> wants.";
     let text = minutes(&mut world, 1, ms(400), title);
     golden("pair-takeover-cold.txt", &text);
@@ -115,9 +136,24 @@ fn cold_start() {
 
 #[test]
 fn refused_fence() {
-    let mut world = settled(Setup { lease: false, ..Setup::plain() });
-    befall(&mut world, Mishap::Cable { node: 1, intact: false });
-    befall(&mut world, Mishap::Pause { node: 0, span: ms(60_000) });
+    let mut world = settled(Setup {
+        lease: false,
+        ..Setup::plain()
+    });
+    befall(
+        &mut world,
+        Mishap::Cable {
+            node: 1,
+            intact: false,
+        },
+    );
+    befall(
+        &mut world,
+        Mishap::Pause {
+            node: 0,
+            span: ms(60_000),
+        },
+    );
     let title = "Refused fence: the Active stands still with its kernel answering, the Backup's fence cable is broken \
                  and there is no lease. What the Backup is told, and -> wants.";
     let text = minutes(&mut world, 1, ms(700), title);

@@ -4,8 +4,8 @@
 use fencepost_firmware::{Command, Proof};
 
 use super::board::Board;
-use crate::node::pair::Presence;
 use crate::node::Instant;
+use crate::node::pair::Presence;
 
 /// What is taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

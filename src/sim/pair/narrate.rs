@@ -14,8 +14,15 @@ pub(super) fn event(event: &Event) -> Option<String> {
         Event::SegmentClosed { segment, outcome } => {
             format!("segment {segment}: {}", done("read back Normal", outcome))
         }
-        Event::SegmentCut { segment, state, outcome } => {
-            format!("segment {segment}: {}", done(&format!("read back {state}"), outcome))
+        Event::SegmentCut {
+            segment,
+            state,
+            outcome,
+        } => {
+            format!(
+                "segment {segment}: {}",
+                done(&format!("read back {state}"), outcome)
+            )
         }
         Event::Pair(event) => return pair_event(event),
         _ => return None,
@@ -25,7 +32,9 @@ pub(super) fn event(event: &Event) -> Option<String> {
 fn pair_event(event: &PairEvent) -> Option<String> {
     Some(match event {
         PairEvent::Persisted { outcome, .. } => done("saved", outcome),
-        PairEvent::Heard { message, .. } => return spoken(message).map(|what| format!("heard: {what}")),
+        PairEvent::Heard { message, .. } => {
+            return spoken(message).map(|what| format!("heard: {what}"));
+        }
         PairEvent::LinkCarrier { link, carrier } => format!("link {link}: carrier {carrier:?}"),
         PairEvent::LinkRefused { link } => format!("link {link}: the peer's kernel refuses"),
         PairEvent::VipsHeld { outcome, .. } => done("vips are held", outcome),
@@ -41,7 +50,10 @@ fn pair_event(event: &PairEvent) -> Option<String> {
             Ok(read) => {
                 let relay = read.reading.segments.first();
                 let relay = relay.map_or(RelayState::Unknown, |segment| segment.state);
-                format!("read: relay {relay}, latch {:?}, hold {:?}", read.reading.latch, read.hold)
+                format!(
+                    "read: relay {relay}, latch {:?}, hold {:?}",
+                    read.reading.latch, read.hold
+                )
             }
             Err(fault) => format!("not read: {fault}"),
         },
@@ -69,9 +81,15 @@ pub(super) fn action(action: &Action) -> Option<String> {
             PairAction::Persist { memory, .. } => format!(
                 "Persist epoch {}{}",
                 memory.epoch,
-                if memory.last_active { ", last active" } else { "" }
+                if memory.last_active {
+                    ", last active"
+                } else {
+                    ""
+                }
             ),
-            PairAction::Send { message, .. } => return spoken(message).map(|what| format!("Send: {what}")),
+            PairAction::Send { message, .. } => {
+                return spoken(message).map(|what| format!("Send: {what}"));
+            }
             PairAction::HoldVips { .. } => "HoldVips".to_owned(),
             PairAction::DropVips { .. } => "DropVips".to_owned(),
             PairAction::ReadVips { .. } => "ReadVips".to_owned(),

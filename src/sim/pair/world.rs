@@ -173,6 +173,16 @@ impl World {
         while self.ledger.broken.is_none() && self.step(until) {}
     }
 
+    /// Everything that decides what comes next, without what merely counts.
+    #[cfg(test)]
+    pub(super) fn print(&self) -> String {
+        let due: Vec<_> = self.queue.iter().map(|((at, _), due)| (at, due)).collect();
+        format!(
+            "{} {:?} {:?} {:?} {due:?}",
+            self.now, self.nodes, self.links, self.cables
+        )
+    }
+
     pub(super) fn run_for(&mut self, span: Duration) {
         self.run_until(self.now + span);
     }

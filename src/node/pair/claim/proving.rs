@@ -15,7 +15,12 @@ use crate::node::time::Instant;
 use crate::wire::{Ask, FenceOrder, Message};
 
 impl Pair {
-    pub(super) fn saving(&mut self, now: Instant, claim: &Claim, out: &mut Outbox) -> (Stage, Next) {
+    pub(super) fn saving(
+        &mut self,
+        now: Instant,
+        claim: &Claim,
+        out: &mut Outbox,
+    ) -> (Stage, Next) {
         if let Some(error) = &self.ledger.fault {
             return (
                 Stage::Saving,

@@ -38,7 +38,12 @@ impl Pair {
     }
 
     /// The segments close by themselves (see [`Pair::wish`]); here it is only seen that they did.
-    pub(super) fn closing(&mut self, proof: Proof, ground: &Ground, out: &mut Outbox) -> (Stage, Next) {
+    pub(super) fn closing(
+        &mut self,
+        proof: Proof,
+        ground: &Ground,
+        out: &mut Outbox,
+    ) -> (Stage, Next) {
         if ground.place == Place::Closed && ground.moving == Moving::No {
             (self.hold(proof, out), Next::Stay)
         } else {
