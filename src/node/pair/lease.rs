@@ -94,7 +94,12 @@ impl Lease {
     }
 
     /// When the vips must be dropped for want of acknowledgements.
+    ///
+    /// Before the first acknowledgement of this life there is no such instant: the right is the one the last life
+    /// kicked for, nothing is kicked beyond it, and the dead-man knows its end. Dropping at once would turn every
+    /// restart of the agent into an outage.
     pub(super) fn drop_at(&self, acked_sent_at: Option<Instant>) -> Option<Instant> {
+        acked_sent_at?;
         let lead = self
             .policy
             .map_or(core::time::Duration::ZERO, |p| p.drop_lead);

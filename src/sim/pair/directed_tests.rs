@@ -44,14 +44,16 @@ fn late_word_of_a_lease(guards: &'static [Guard]) -> Option<String> {
     for link in 0..2 {
         world.links[link].ways[0].delay_us = (330_000, 330_000);
     }
-    world.run_for(ms(200));
+    // The last words that are on their way are from before the fence.
+    world.run_for(ms(40));
+    for link in 0..2 {
+        world.links[link].ways[0].loss = 1_000;
+    }
+    world.run_for(ms(160));
     assert!(
         world.nodes[1].board.controller.as_ref().unwrap().latched(),
         "A did not fence B"
     );
-    for link in 0..2 {
-        world.links[link].ways[0].loss = 1_000;
-    }
     befall(
         &mut world,
         Mishap::Cable {
@@ -87,6 +89,18 @@ fn outage(world: &mut World, span: Duration) -> u64 {
     }
     assert_eq!(world.ledger.broken, None);
     u64::try_from(without.as_millis()).unwrap()
+}
+
+/// An adopted Active has heard no acknowledgement in this life; that alone must not make it give up serving.
+#[test]
+fn a_restarted_agent_goes_on_where_the_last_one_was() {
+    for back in [5, 40, 90] {
+        let mut world = settled(Setup::plain());
+        let back = Some(ms(back));
+        befall(&mut world, Mishap::AgentDies { node: 0, back });
+        assert_eq!(outage(&mut world, ms(1_500)), 0);
+        assert_eq!(world.recovered(), Ok(0));
+    }
 }
 
 #[test]
