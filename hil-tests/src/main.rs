@@ -60,6 +60,13 @@ enum Command {
         #[arg(long, default_value_t = 1_500, value_name = "MS")]
         relink_ms: u64,
     },
+    /// Live simulated appliances, many seeds or one: `hil sim --help`.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// What to live; see there.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
     /// Measure how fast the product is on this machine, beside what it replaces.
     Bench {
         /// The agent to measure, instead of the one built with this rig.
@@ -112,6 +119,16 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Report { folder } => looks::page(&folder),
         Command::Picture { file, svg } => looks::picture(&file, &svg),
         Command::Demo { report, relink_ms } => demo::run(&report, Duration::from_millis(relink_ms)),
+        Command::Sim { words } => {
+            let told = fencepost::sim::cli(words);
+            let held = told.is_ok();
+            println!("{}", told.unwrap_or_else(|broken| broken));
+            return Ok(if held {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
         Command::Bench {
             program,
             quick,

@@ -52,8 +52,8 @@ impl Node {
         let limited = wish.0 == RelayState::Normal
             && !segment.held()
             && !segment.reaffirm
-            && !segment.busy()
-            && segment.closes_last_hour(now) >= segment.policy.closes_per_hour_max;
+            && !segment.closing()
+            && segment.limit_reached(now);
         self.limit(now, index, limited);
         if limited {
             (fail, Cause::CloseLimit)
@@ -95,7 +95,8 @@ impl Node {
             Some(Objection::Pending(_)) => return (RelayState::Normal, Cause::Adopted),
             None => {}
         }
-        let proven = self.dwell_end(segment).is_some_and(|end| now >= end);
+        let dwelt = self.dwell_end(segment).is_some_and(|end| now >= end);
+        let proven = dwelt && !segment.must_cut;
         if proven || segment.held() {
             (RelayState::Normal, Cause::PathProven)
         } else {
@@ -114,7 +115,8 @@ impl Node {
 
     fn limit(&mut self, now: Instant, index: usize, limited: bool) {
         let segment = &mut self.segments[index];
-        if limited && !segment.limited {
+        if limited && !segment.limit_told {
+            segment.limit_told = true;
             let fact = super::record::Fact::CloseLimit {
                 segment: segment.policy.name.clone(),
                 per_hour: segment.policy.closes_per_hour_max,

@@ -30,6 +30,9 @@ pub(super) struct DeadMan {
     tries: u32,
     try_at: Instant,
     kicking: bool,
+    /// The right ran out while a kick was under way, or while it was being armed.
+    kick_is_late: bool,
+    arm_is_late: bool,
     kick_at: Instant,
     /// Armed no earlier than the decision, it runs until then at least.
     armed_until: Instant,
@@ -60,6 +63,8 @@ impl DeadMan {
             tries: 0,
             try_at: now,
             kicking: false,
+            kick_is_late: false,
+            arm_is_late: false,
             kick_at: now,
             armed_until: now,
             alive_until: None,
@@ -90,6 +95,8 @@ impl DeadMan {
         let lapsed = self.alive_until.is_some_and(|until| now >= until);
         if lapsed {
             self.alive_until = None;
+            self.kick_is_late = self.kicking;
+            self.arm_is_late = self.arming;
             self.verified = false;
             self.inherited = false;
             self.tries = 0;
@@ -109,8 +116,15 @@ impl DeadMan {
         });
     }
 
-    pub(super) fn armed(&mut self, now: Instant, outcome: Result<Armed, Fault>, out: &mut Outbox) {
+    /// Arming was answered. What is said of a late kick holds here, too.
+    pub(super) fn armed(
+        &mut self,
+        now: Instant,
+        outcome: Result<Armed, Fault>,
+        out: &mut Outbox,
+    ) -> Finding {
         self.arming = false;
+        let late = core::mem::take(&mut self.arm_is_late);
         match outcome {
             Ok(armed) if self.fits(armed) => {
                 self.verified = true;
@@ -140,6 +154,11 @@ impl DeadMan {
             }
             Err(fault) => self.arm_failed(now, fault.to_string(), out),
         }
+        if late {
+            Finding::Expired
+        } else {
+            Finding::Same
+        }
     }
 
     /// A shorter period than planned still fails open in time, as long as kicks keep up with it.
@@ -157,15 +176,22 @@ impl DeadMan {
         }
     }
 
+    /// `asked`: when the reading was ordered; what it says of the time left counts from then.
     pub(super) fn read(
         &mut self,
         now: Instant,
+        asked: Instant,
         reading: DeadManReading,
         out: &mut Outbox,
     ) -> Finding {
         self.reading = reading;
         match reading {
-            DeadManReading::Running { period, .. } => {
+            DeadManReading::Running { period, remaining } => {
+                // A predecessor's right. A part that counts whole seconds may say none although it runs.
+                let known = remaining.filter(|left| *left > Duration::ZERO);
+                if self.alive_until.is_none() && !self.verified {
+                    self.alive_until = known.map(|left| asked + left);
+                }
                 let planned = period == self.policy.period;
                 if !self.verified && !self.arming && self.kicked_at.is_none() {
                     self.inherited = planned;
@@ -230,11 +256,20 @@ impl DeadMan {
         }
     }
 
-    pub(super) fn kicked(&mut self, now: Instant, outcome: &Result<(), Fault>) {
+    /// A kick was answered. On many boards a kick starts a dead-man that has fired anew, and its relays go back; no
+    /// driver can close the gap between its last look and its write. If the right ran out while the kick was under way,
+    /// that may have happened, unseen by any later reading.
+    pub(super) fn kicked(&mut self, now: Instant, outcome: &Result<(), Fault>) -> Finding {
         self.kicking = false;
+        let late = core::mem::take(&mut self.kick_is_late);
         if outcome.is_ok() {
             self.alive_until = Some(self.pending_until);
             self.kicked_at = Some(now);
+        }
+        if late {
+            Finding::Expired
+        } else {
+            Finding::Same
         }
     }
 

@@ -24,7 +24,11 @@ const REOPEN_EVERY: u32 = 8;
 #[derive(Debug, Clone)]
 pub(super) struct Link {
     pub(super) identity: Option<Identity>,
-    pub(super) fault: Option<String>,
+    fault: Option<String>,
+    /// The last command was not taken, by a controller that nothing else can be known of.
+    untaken: Option<String>,
+    /// The hardware was seen at least once: what was left there is adopted.
+    pub(super) adopted: bool,
     phase: Phase,
     read_every: Duration,
     reading_since: Option<Instant>,
@@ -57,6 +61,8 @@ impl Link {
         Self {
             identity: None,
             fault: None,
+            untaken: None,
+            adopted: false,
             phase: Phase::Closed,
             read_every,
             reading_since: None,
@@ -150,6 +156,7 @@ impl Link {
     /// A good reading. Returns whether the controller restarted or its latch moved since the last one.
     pub(super) fn read(&mut self, now: Instant, generation: u32, out: &mut Outbox) -> bool {
         self.reading_since = None;
+        self.adopted = true;
         self.read_at = Some(now);
         self.next_read = now + self.read_every;
         self.faults = 0;
@@ -159,6 +166,26 @@ impl Link {
         let changed = self.generation.is_some_and(|known| known != generation);
         self.generation = Some(generation);
         changed
+    }
+
+    /// A command to a controller that cannot be read was taken, or was not. Only told: the next command is tried all the
+    /// same, because nothing else would ever show that the bus works again.
+    pub(super) fn commanded(&mut self, now: Instant, fault: Option<&Fault>, out: &mut Outbox) {
+        let before = self.untaken.take();
+        self.untaken = fault.map(Fault::to_string);
+        match (before, &self.untaken) {
+            (None, Some(fault)) => {
+                let fault = fault.clone();
+                out.record(now, Level::Alarm, Fact::ControllerLost { fault });
+            }
+            (Some(_), None) => out.record(now, Level::Info, Fact::ControllerBack),
+            _ => {}
+        }
+    }
+
+    /// What is wrong with the controller, in a sentence.
+    pub(super) fn fault(&self) -> Option<String> {
+        self.fault.clone().or_else(|| self.untaken.clone())
     }
 
     /// The stored settings may have gone with whatever happened to the controller.

@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 
 use super::action::{Action, Service};
 use super::dead_man::{DeadMan, Finding};
-use super::event::{Actor, Command, Event, Saved, Stop};
+use super::event::{Event, Saved, Stop};
 use super::health::Health;
 use super::link::Link;
-use super::orders::{Applied, Orders};
+use super::orders::Orders;
 use super::outbox::Outbox;
 use super::pair::Pair;
-use super::policy::{Commissioning, Policy, ReadBackPolicy};
+use super::policy::{Arming, Commissioning, Policy, ReadBackPolicy};
 use super::record::{Fact, Level};
 use super::segment::{Found, Segment};
 use super::time::Instant;
@@ -26,16 +26,12 @@ use super::timer::{Earliest, Timer};
 use super::watchdog::Watchdog;
 use crate::board::controller::{Fault, Latch, Reading, RelayState};
 
+mod requests;
 mod steering;
 
 /// Later than this after our own deadline, we slept: an ordinary late turn is far shorter, an ordinary pause
 /// (a stopped virtual machine, a suspended host) far longer.
 const SLEPT_MIN: Duration = Duration::from_millis(300);
-/// An ordered stop waits this long for relays to be seen cut, then ends all the same: the dead-man stays armed.
-const STOP_WAITS: Duration = Duration::from_secs(5);
-/// Jobs under way are awaited this long before a successor takes over: a coil pulse must not be cut short.
-const HANDOVER_WAITS: Duration = Duration::from_millis(500);
-
 /// The node.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -185,7 +181,7 @@ impl Node {
         self.link.doubt(now);
         for segment in &mut self.segments {
             segment.unread();
-            if segment.policy.read_back == ReadBackPolicy::Impossible {
+            if segment.is_unreadable() {
                 segment.left = None;
                 segment.reaffirm = false;
                 segment.prove_again(now);
@@ -226,7 +222,9 @@ impl Node {
             Event::ControllerRead { outcome } => self.read(now, outcome),
             Event::Configured { outcome } => self.link.configure_done(now, outcome, out),
             Event::DeadManArmed { outcome } => {
-                self.dead_man.armed(now, outcome, out);
+                if self.dead_man.armed(now, outcome, out) == Finding::Expired {
+                    self.prove_all_again(now);
+                }
                 self.link.read_soon(now);
             }
             Event::Kicked { outcome } => self.kicked(now, &outcome),
@@ -236,12 +234,18 @@ impl Node {
                 }
             }
             Event::TicketTaken { segment, outcome } => {
+                // A ticket given is no word of the bus: some drivers issue it themselves.
+                if let Err(fault) = &outcome {
+                    self.told_by_command(now, Some(fault));
+                }
                 let (left, proof) = (self.left_with_normal(segment), self.close_proof());
                 if let Some(segment) = self.segments.get_mut(segment) {
                     segment.ticket_taken(now, outcome, left, proof, &mut self.out);
                 }
             }
             Event::SegmentClosed { segment, outcome } => {
+                self.told_by_command(now, outcome.as_ref().err());
+                let out = &mut self.out;
                 if let Some(closed) = self.segments.get_mut(segment) {
                     closed.closed(now, outcome, out);
                     if closed.held() {
@@ -255,8 +259,9 @@ impl Node {
                 state,
                 outcome,
             } => {
+                self.told_by_command(now, outcome.as_ref().err());
                 if let Some(segment) = self.segments.get_mut(segment) {
-                    segment.cut(now, state, outcome, out);
+                    segment.cut(now, state, outcome, &mut self.out);
                 }
                 self.out.push(Action::RememberLeft { left: self.left() });
                 self.link.read_soon(now);
@@ -324,11 +329,11 @@ impl Node {
             self.out.record(now, Level::Alarm, Fact::Uncommissioned);
         }
         for segment in &mut self.segments {
-            let unreadable = segment.policy.read_back == ReadBackPolicy::Impossible;
             let predecessors = left.get(&segment.policy.name).copied();
-            if unreadable && predecessors == Some(RelayState::Normal) {
+            if segment.is_unreadable() && predecessors == Some(RelayState::Normal) {
                 segment.left = predecessors;
                 segment.reaffirm = true;
+                segment.must_cut = false;
             }
         }
     }
@@ -342,15 +347,18 @@ impl Node {
                 return self.tell_ready();
             }
         };
+        let asked = self.link.waiting_since().unwrap_or(now);
         let mut restarted = self.link.read(now, reading.generation, &mut self.out);
         self.latch = reading.latch;
-        let finding = self.dead_man.read(now, reading.dead_man, &mut self.out);
+        let finding = self
+            .dead_man
+            .read(now, asked, reading.dead_man, &mut self.out);
         for (segment, read) in self.segments.iter_mut().zip(&reading.segments) {
             // Not every controller can say that it restarted; a relay that moved by itself may be all there is.
             restarted |= segment.read(now, *read, &mut self.out) == Found::Moved;
-            if finding == Finding::Expired && !segment.must_prove {
-                segment.prove_again(now);
-            }
+        }
+        if finding == Finding::Expired {
+            self.prove_all_again(now);
         }
         if restarted {
             self.link.configure_again();
@@ -360,10 +368,19 @@ impl Node {
     }
 
     fn kicked(&mut self, now: Instant, outcome: &Result<(), Fault>) {
-        self.dead_man.kicked(now, outcome);
+        if self.dead_man.kicked(now, outcome) == Finding::Expired {
+            self.prove_all_again(now);
+        }
         if let Err(fault) = outcome {
             self.faulted(now, fault, Lost::Unsaid);
             self.link.read_soon(now);
+        }
+    }
+
+    /// The dead-man fired, or may have: whatever served must be proven anew.
+    fn prove_all_again(&mut self, now: Instant) {
+        for segment in self.segments.iter_mut().filter(|one| !one.must_prove) {
+            segment.prove_again(now);
         }
     }
 
@@ -380,112 +397,17 @@ impl Node {
         }
     }
 
-    fn requested(&mut self, now: Instant, request: u64, actor: Actor, command: Command) {
-        if let Some(answer) = self.refusal(&command) {
-            let asked = format!("{command:?}");
-            let fact = Fact::Refused {
-                by: actor.name,
-                asked,
-                reason: answer.clone(),
-            };
-            self.out.record(now, Level::Warning, fact);
-            return self.out.push(Action::Reply {
-                request,
-                answer: Err(answer),
-            });
-        }
-        if command == Command::Acknowledge {
-            let alarms = self.out.acknowledge();
-            self.out.record(
-                now,
-                Level::Info,
-                Fact::Acknowledged {
-                    by: actor.name,
-                    alarms,
-                },
-            );
-            let answer = Ok(format!("{alarms} alarms acknowledged"));
-            return self.out.push(Action::Reply { request, answer });
-        }
-        self.orders
-            .requested(request, actor, command, &mut self.out);
-    }
-
-    /// Why an order cannot be taken, in a sentence.
-    fn refusal(&self, command: &Command) -> Option<String> {
-        if self.stop.is_some() {
-            return Some("the agent is stopping".to_owned());
-        }
-        let serves = self.pair.as_ref().is_some_and(Pair::is_active);
-        if let Command::Maintenance { on: true, .. } = command
-            && serves
-        {
-            return Some("this node is Active: run `fencepost switchover` first".to_owned());
-        }
-        let Command::Bypass { segment, state } = command else {
-            return None;
-        };
-        let names = || {
-            let names: Vec<_> = self
-                .segments
-                .iter()
-                .map(|s| s.policy.name.as_str())
-                .collect();
-            names.join(", ")
-        };
-        let known = self
-            .segments
-            .iter()
-            .any(|known| known.policy.name == *segment);
-        if !known {
-            return Some(format!("no segment {segment:?}; there are: {}", names()));
-        }
-        let missing = self.policy.commissioning == Commissioning::Missing;
-        match state {
-            Some(RelayState::Normal) if missing => Some(format!(
-                "segment {segment} stays cut: this board is not commissioned; run `fencepost board commission`"
-            )),
-            Some(RelayState::Unknown) => Some("Unknown is not a state to order".to_owned()),
-            _ => None,
+    /// A controller that cannot be read is heard of only when it is given a command: whether the bus took it.
+    fn told_by_command(&mut self, now: Instant, fault: Option<&Fault>) {
+        if self.blind() {
+            self.link.commanded(now, fault, &mut self.out);
         }
     }
 
-    fn applied(&mut self, applied: &Applied) {
-        let concerned = |name: &str| match applied {
-            Applied::Forced(segment) => segment == name,
-            Applied::All => true,
-        };
-        // A forced state may have deafened the dead-man on some hardware: arm and verify it again.
-        if self
-            .segments
-            .iter()
-            .any(|segment| concerned(&segment.policy.name))
-        {
-            self.dead_man.verify_again();
-        }
-    }
-
-    fn stop_requested(&mut self, now: Instant, stop: Stop) {
-        if self.stop.is_some() {
-            return;
-        }
-        let (how, waits) = match stop {
-            Stop::Ordered => ("ordered: segments go to their fail state", STOP_WAITS),
-            Stop::Handover => ("handover: nothing moves", HANDOVER_WAITS),
-        };
-        self.stop = Some((stop, now + waits));
-        self.out.record(
-            now,
-            Level::Info,
-            Fact::Stopping {
-                how: how.to_owned(),
-            },
-        );
-        self.out.push(Action::Tell(Service::Stopping));
-        if stop == Stop::Handover && self.kick_objection(now).is_none() {
-            let limit = self.kick_limit(now).unwrap_or(Some(now));
-            self.dead_man.kick_for_successor(now, limit, &mut self.out);
-        }
+    /// Reading this controller touches nothing, so it says nothing about it.
+    fn blind(&self) -> bool {
+        let unreadable = |segment: &Segment| segment.policy.read_back == ReadBackPolicy::Impossible;
+        self.segments.iter().all(unreadable) && self.policy.dead_man.arming == Arming::Absent
     }
 
     fn tell_ready(&mut self) {

@@ -40,6 +40,9 @@ pub(super) struct Segment {
     pub(super) left: Option<RelayState>,
     /// Found cut, or its right lapsed: it serves again only by way of a cut state and a full dwell.
     pub(super) must_prove: bool,
+    /// The cut state has not been seen yet, or where nothing can be seen, not been acknowledged: until it is, no dwell
+    /// that ends makes this one serve.
+    pub(super) must_cut: bool,
     /// A dwell counts from here at the earliest.
     pub(super) prove_from: Instant,
     /// A predecessor's `Normal` on a board without read-back: say it again before relying on it.
@@ -50,6 +53,8 @@ pub(super) struct Segment {
     pub(super) moved_at: Option<Instant>,
     pub(super) closes: VecDeque<Instant>,
     pub(super) limited: bool,
+    /// The limit was told, and has been reached ever since.
+    pub(super) limit_told: bool,
     job: Option<Job>,
     because: Because,
     tries: u32,
@@ -83,6 +88,7 @@ struct Because {
 impl Segment {
     pub(super) fn new(policy: SegmentPolicy, index: usize, now: Instant) -> Self {
         let fail = RelayState::from(policy.fail);
+        let unreadable = policy.read_back == ReadBackPolicy::Impossible;
         Self {
             policy,
             index,
@@ -90,6 +96,7 @@ impl Segment {
             read_at: None,
             left: None,
             must_prove: false,
+            must_cut: unreadable,
             prove_from: now,
             reaffirm: false,
             wanted: (fail, Cause::Dwelling),
@@ -97,6 +104,7 @@ impl Segment {
             moved_at: None,
             closes: VecDeque::new(),
             limited: false,
+            limit_told: false,
             job: None,
             because: Because {
                 close: Cause::Dwelling,
@@ -115,6 +123,11 @@ impl Segment {
             ReadBackPolicy::Required => self.reading.state,
             ReadBackPolicy::Impossible => self.left.unwrap_or(RelayState::Unknown),
         }
+    }
+
+    /// Nothing ever says where its relay is.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.policy.read_back == ReadBackPolicy::Impossible
     }
 
     /// In `Normal`, or left there and not readable just now, with nothing that would have to be proven anew.
@@ -160,6 +173,7 @@ impl Segment {
     /// A dwell starts over.
     pub(super) fn prove_again(&mut self, now: Instant) {
         self.must_prove = true;
+        self.must_cut = !is_cut(self.place());
         self.prove_from = now;
     }
 
@@ -187,8 +201,8 @@ impl Segment {
     }
 
     fn step_to_normal(&mut self, now: Instant, out: &mut Outbox) {
-        let from_cut = matches!(self.place(), RelayState::Bypass | RelayState::Disconnect);
-        if self.job.is_some() || now < self.try_at || !(from_cut || self.reaffirm) {
+        let from_cut = is_cut(self.place()) || self.reaffirm;
+        if self.job.is_some() || now < self.try_at || !from_cut {
             return;
         }
         self.job = Some(Job::Ticket);
@@ -198,9 +212,11 @@ impl Segment {
     }
 
     fn step_to_cut(&mut self, now: Instant, state: CutState, out: &mut Outbox) {
-        // A cut does not wait for a close under way: it voids its ticket, or undoes it.
+        // A cut does not wait for a close under way: it voids its ticket, or undoes it. Where the relay was read
+        // meanwhile says nothing about where that close will leave it.
         let cutting = matches!(self.job, Some(Job::Cut(_)));
-        if cutting || now < self.try_at || self.place() == state.into() {
+        let there = self.place() == state.into() && self.job != Some(Job::Close);
+        if cutting || now < self.try_at || there {
             return;
         }
         self.job = Some(Job::Cut(state));
@@ -270,14 +286,14 @@ impl Segment {
             Err(fault) => return self.failed(now, &fault, out),
         };
         self.saw(now, moved.after);
-        let unreadable = self.policy.read_back == ReadBackPolicy::Impossible;
-        if moved.after.state != RelayState::Normal && !unreadable {
+        if moved.after.state != RelayState::Normal && !self.is_unreadable() {
             return self.tried(now);
         }
         self.left = Some(RelayState::Normal);
         self.must_prove = false;
+        self.must_cut = false;
         self.reaffirm = false;
-        self.obeyed();
+        self.obeyed(now);
         if moved.commanded {
             self.moves += 1;
             self.moved_at = Some(now);
@@ -306,8 +322,7 @@ impl Segment {
             Err(fault) => return self.failed(now, &fault, out),
         };
         self.saw(now, moved.after);
-        let unreadable = self.policy.read_back == ReadBackPolicy::Impossible;
-        if moved.after.state != state.into() && !unreadable {
+        if moved.after.state != state.into() && !self.is_unreadable() {
             return self.tried(now);
         }
         let was_cut_by_others = !moved.commanded && self.left == Some(RelayState::Normal);
@@ -324,8 +339,9 @@ impl Segment {
             out.record(now, Level::Alarm, fact);
         }
         self.left = Some(state.into());
+        self.must_cut = false;
         self.reaffirm = false;
-        self.obeyed();
+        self.obeyed(now);
         if moved.commanded {
             self.moves += 1;
             self.moved_at = Some(now);
@@ -349,7 +365,7 @@ impl Segment {
     ) -> Found {
         self.saw(now, reading);
         let found = reading.state;
-        if self.policy.read_back == ReadBackPolicy::Impossible || found == RelayState::Unknown {
+        if self.is_unreadable() || found == RelayState::Unknown {
             return Found::InPlace;
         }
         let mut place = Found::InPlace;
@@ -387,7 +403,7 @@ impl Segment {
             Some(_) => {}
         }
         if found == self.wanted.0 {
-            self.obeyed();
+            self.obeyed(now);
         }
         place
     }
@@ -416,15 +432,24 @@ impl Segment {
         {
             self.closes.pop_front();
         }
+        self.limit_told &= self.limit_reached(now);
+    }
+
+    /// No more closes may be decided now.
+    pub(super) fn limit_reached(&self, now: Instant) -> bool {
+        self.closes_last_hour(now) >= self.policy.closes_per_hour_max
     }
 
     fn saw(&mut self, now: Instant, reading: SegmentReading) {
         self.reading = reading;
         self.read_at = Some(now);
+        self.must_cut &= !is_cut(reading.state);
     }
 
-    fn obeyed(&mut self) {
+    fn obeyed(&mut self, now: Instant) {
         self.tries = 0;
+        // Whoever gave up on it before and waits, waits for nothing: the next move is another one.
+        self.try_at = now;
         self.stuck_told = false;
     }
 
@@ -455,4 +480,8 @@ impl Segment {
         };
         self.try_at = now + pause;
     }
+}
+
+fn is_cut(state: RelayState) -> bool {
+    matches!(state, RelayState::Bypass | RelayState::Disconnect)
 }

@@ -277,7 +277,11 @@ impl VirtualBoard {
             for (at, fact) in body.take_facts() {
                 self.journal.note(at, fact);
             }
-            for (relay, moves) in body.relays.iter_mut().map(Relay::take_moves).enumerate() {
+            for (relay, coil) in body.relays.iter_mut().enumerate() {
+                let moves = coil.take_moves();
+                if moves.is_empty() {
+                    continue;
+                }
                 let wire = SegmentWire { chip: index, relay };
                 // A pair the profile does not name has no one to tell.
                 let Some(segment) = self.segments.iter().position(|known| *known == wire) else {

@@ -2,15 +2,16 @@
 
 use std::str::FromStr as _;
 
-use super::run::{Mode, Subject, run};
+use super::run::{FILM_SHOWN, Mode, Subject, run};
 use super::sweep::sweep;
 
 /// How it is called.
 pub const USAGE: &str = "\
-sim [--board BOARD] [--mode storm|heal] [--seed SEED | --first SEED --seeds COUNT] [--threads COUNT]
+sim [--board BOARD] [--mode storm|heal] [--seed SEED [--film LINES] | --first SEED --seeds COUNT] [--threads COUNT]
   --board    a board of the catalogue, or `ideal`; without it, all of them in turn
   --mode     storm: any faults, safety only; heal: some faults, then all must serve again; without it, both
   --seed     this one world, with its film if it breaks
+  --film     how many of its last lines (60)
   --seeds    how many worlds (1000), counted from --first (0)
   --threads  on how many threads (all cores)";
 
@@ -19,6 +20,7 @@ struct Wish {
     board: Option<String>,
     mode: Option<Mode>,
     seed: Option<u64>,
+    film: Option<usize>,
     first: u64,
     seeds: Option<u64>,
     threads: Option<usize>,
@@ -30,6 +32,10 @@ struct Wish {
 /// # Errors
 /// The broken worlds with their films and the lines that run them again, or what is wrong with the arguments.
 pub fn cli(arguments: impl IntoIterator<Item = String>) -> Result<String, String> {
+    let arguments: Vec<String> = arguments.into_iter().collect();
+    if arguments.iter().any(|argument| argument == "--help") {
+        return Ok(USAGE.to_owned());
+    }
     let wish = parse(arguments)?;
     let subjects = match &wish.board {
         Some(id) => vec![Subject::load(id).map_err(|error| error.to_string())?],
@@ -39,7 +45,7 @@ pub fn cli(arguments: impl IntoIterator<Item = String>) -> Result<String, String
         .mode
         .map_or_else(|| vec![Mode::Storm, Mode::Heal], |mode| vec![mode]);
     if let Some(seed) = wish.seed {
-        return one(seed, &subjects, &modes);
+        return one(seed, &subjects, &modes, wish.film.unwrap_or(FILM_SHOWN));
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = wish.threads.unwrap_or(cores);
@@ -57,11 +63,11 @@ pub fn cli(arguments: impl IntoIterator<Item = String>) -> Result<String, String
     }
 }
 
-fn one(seed: u64, subjects: &[Subject], modes: &[Mode]) -> Result<String, String> {
+fn one(seed: u64, subjects: &[Subject], modes: &[Mode], film: usize) -> Result<String, String> {
     let mut told = Vec::new();
     for subject in subjects {
         for mode in modes {
-            let summary = run(seed, subject, *mode).map_err(|failure| failure.to_string())?;
+            let summary = run(seed, subject, *mode).map_err(|failure| failure.with_film(film))?;
             told.push(format!(
                 "{} {mode} {seed}: held for {} s, {:?}",
                 subject.id(),
@@ -86,6 +92,7 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Wish, String> {
             "--board" => wish.board = Some(value()?),
             "--mode" => wish.mode = Some(Mode::from_str(&value()?)?),
             "--seed" => wish.seed = Some(number(&name, &value()?)?),
+            "--film" => wish.film = Some(number(&name, &value()?)?),
             "--first" => wish.first = number(&name, &value()?)?,
             "--seeds" => wish.seeds = Some(number(&name, &value()?)?),
             "--threads" => wish.threads = Some(number(&name, &value()?)?),

@@ -9,7 +9,7 @@ use crate::board::RelayState;
 use crate::node::{Action, Event, Fact, Instant, Status};
 
 /// Lines kept.
-const LINES_MAX: usize = 400;
+const LINES_MAX: usize = 4_000;
 
 /// Lines, if there is film in the camera.
 #[derive(Debug, Default)]
@@ -25,10 +25,9 @@ impl Film {
         self.rolling = true;
     }
 
-    /// The last `count` lines.
-    pub(super) fn last(&self, count: usize) -> Vec<String> {
-        let skip = self.lines.len().saturating_sub(count);
-        self.lines.iter().skip(skip).cloned().collect()
+    /// What was kept.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.lines.iter().cloned().collect()
     }
 
     pub(super) fn line(&mut self, at: Instant, who: &str, what: impl FnOnce() -> String) {

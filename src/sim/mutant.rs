@@ -3,9 +3,10 @@
 
 use core::time::Duration;
 
+use crate::board::controller::Armed;
 use crate::board::{CutState, RelayState};
 use crate::node::policy::Commissioning;
-use crate::node::{Action, Fact, Instant, Node, Policy, Status};
+use crate::node::{Action, Event, Fact, Instant, Node, Policy, Status};
 
 /// One mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub enum Mutant {
     LateKicks,
     /// The adapter drops orders to cut.
     LosesCuts,
-    /// The adapter arms the dead-man with ten times the period.
+    /// The adapter arms the dead-man with ten times the period, and reads its own mistake back as right.
     LongPeriod,
     /// Somebody kicks beside the agent, whether it lives or not.
     KicksByItself,
@@ -110,6 +111,19 @@ impl Mutant {
                 period: period * 10,
             },
             (_, order) => order,
+        }
+    }
+
+    /// The answer to an order, as this mistake tells it.
+    pub(super) fn answer(self, event: Event) -> Event {
+        match (self, event) {
+            (Self::LongPeriod, Event::DeadManArmed { outcome: Ok(armed) }) => Event::DeadManArmed {
+                outcome: Ok(Armed {
+                    effective: armed.effective / 10,
+                    ..armed
+                }),
+            },
+            (_, event) => event,
         }
     }
 

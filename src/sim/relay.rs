@@ -218,7 +218,7 @@ impl Relay {
 
     /// Moves since the last call, oldest first.
     pub fn take_moves(&mut self) -> Vec<Move> {
-        self.moves.drain(..).collect()
+        core::mem::take(&mut self.moves).into()
     }
 
     fn set_off(&mut self, now: Instant, cause: MoveCause) {

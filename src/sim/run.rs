@@ -22,8 +22,12 @@ use crate::node::{Cause, Instant, Policy};
 
 /// The controller as one would wish it, where a board is named.
 pub const IDEAL: &str = "ideal";
-/// Lines of film that come with a failure.
-const FILM_LINES: usize = 60;
+/// A healed world is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// So long must everything serve until a healed world is called healed; longer than any retry waits.
+const SERVES_FOR: Duration = Duration::from_secs(12);
+/// Lines of film that are shown with a failure.
+pub(super) const FILM_SHOWN: usize = 60;
 
 /// What is asked of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,12 +87,27 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in &self.film {
-            writeln!(f, "{line}")?;
-        }
-        writeln!(f, "{:>12} BROKEN    {}", self.at, self.broken)?;
-        write!(
-            f,
+        f.write_str(&self.with_film(FILM_SHOWN))
+    }
+}
+
+impl Failure {
+    /// The last `count` lines of its film, what broke, and the line that runs it again.
+    pub fn with_film(&self, count: usize) -> String {
+        let skipped = self.film.len().saturating_sub(count);
+        let mut told: Vec<String> = self.film.iter().skip(skipped).cloned().collect();
+        told.push(format!("{:>12} BROKEN    {}", self.at, self.broken));
+        told.push(self.again());
+        told.join("\n")
+    }
+
+    /// What broke, after the line that runs it again.
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.again(), self.broken)
+    }
+
+    fn again(&self) -> String {
+        format!(
             "hil sim --board {} --seed {} --mode {}",
             self.board, self.seed, self.mode
         )
@@ -159,7 +178,7 @@ pub fn run_mutant(
     mutant: Mutant,
 ) -> Result<Summary, Box<Failure>> {
     let mut world = world(seed, subject, mode, mutant);
-    world.run();
+    live(&mut world);
     if verdict(&world, mode).is_none() {
         return Ok(Summary {
             lived: world.now().since(Instant::ZERO),
@@ -168,7 +187,7 @@ pub fn run_mutant(
     }
     let mut world = self::world(seed, subject, mode, mutant);
     world.film.roll();
-    world.run();
+    live(&mut world);
     let (at, broken) = verdict(&world, mode).unwrap_or_else(|| {
         let says = "broke once and not again: the world is not deterministic".to_owned();
         let invariant = "invariant_one_seed_is_one_world";
@@ -180,8 +199,27 @@ pub fn run_mutant(
         mode,
         at,
         broken,
-        film: world.film.last(FILM_LINES),
+        film: world.film.lines(),
     }))
+}
+
+/// To its end; a healed one only until all has served for long enough.
+fn live(world: &mut World) {
+    let end = world.scenario().end;
+    let Some(healed) = world.scenario().heal_at else {
+        return world.run(end);
+    };
+    world.run(healed);
+    let mut served = Duration::ZERO;
+    while world.failed.is_none() && world.now() < end && served < SERVES_FOR {
+        world.run((world.now() + LOOK_EVERY).min(end));
+        let serves = not_back(world).is_none() && !world.has_standing_orders();
+        served = if serves {
+            served + LOOK_EVERY
+        } else {
+            Duration::ZERO
+        };
+    }
 }
 
 fn world(seed: u64, subject: &Subject, mode: Mode, mutant: Mutant) -> World {

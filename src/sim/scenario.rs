@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::dice::Dice;
 use super::faults::{Mishap, Troubles};
 use super::run::Mode;
+use super::world::LOOKS_AGAIN_AFTER;
 use crate::board::controller::SegmentSettings;
 use crate::board::profile::{Board, DeadManKind, Kept, Periods, ReadBack, SettingSpec};
 use crate::board::{CutState, RelayState};
@@ -95,14 +96,14 @@ impl Scenario {
 
 /// From the end of all faults to `Normal` on all segments, at the latest: a boot; the slowest retry of each
 /// kind one after another (stuck relay 10 s, watchdog 10 s, arming 5 s, controller and settings 2 s each);
-/// checks rising; the longest dwell, twice, because the last expiry may be found late.
+/// people who find that an order was not heard, and say it again; checks rising; the longest dwell, twice, because the last expiry may be found late.
 pub(super) fn back_within(policy: &Policy, habits: &Habits) -> Duration {
     let dwell = policy.segments.iter().map(|segment| segment.dwell).max();
     let rises = policy.checks.iter().map(|check| check.rise).max();
     let rising = habits.check_every * (rises.unwrap_or(0) + 1);
     let retries = Duration::from_secs(10 + 10 + 5 + 2 + 2);
     let dwells = dwell.unwrap_or_default() * 2;
-    habits.boot + retries + rising + dwells + policy.dead_man.period * 2
+    habits.boot + retries + LOOKS_AGAIN_AFTER + rising + dwells + policy.dead_man.period * 2
 }
 
 fn habits(dice: &mut Dice) -> Habits {

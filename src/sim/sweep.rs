@@ -23,7 +23,12 @@ pub struct Report {
     pub tally: Tally,
     /// By invariant: how many worlds broke it, and the first of them.
     pub broken: BTreeMap<&'static str, (u64, Box<Failure>)>,
+    /// Some more of them, one line each.
+    pub more: Vec<String>,
 }
+
+/// Broken worlds that are named beside the first of each invariant.
+const MORE_MAX: usize = 40;
 
 impl Report {
     fn add(&mut self, outcome: Result<Summary, Box<Failure>>) {
@@ -35,6 +40,10 @@ impl Report {
             }
             Err(failure) => {
                 let name = failure.broken.invariant;
+                if self.broken.contains_key(name) {
+                    self.more.push(failure.line());
+                    self.more.truncate(MORE_MAX);
+                }
                 let entry = self.broken.entry(name).or_insert((0, failure));
                 entry.0 += 1;
             }
@@ -49,6 +58,8 @@ impl Report {
             let entry = self.broken.entry(name).or_insert((0, failure));
             entry.0 += count;
         }
+        self.more.extend(other.more);
+        self.more.truncate(MORE_MAX);
     }
 }
 
@@ -56,6 +67,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, (count, failure)) in &self.broken {
             writeln!(f, "{name}: {count} worlds; the first of them:\n{failure}\n")?;
+        }
+        for line in &self.more {
+            writeln!(f, "{line}")?;
         }
         let seconds = self.took.as_secs_f64().max(0.001);
         let (worlds, tally) = (self.worlds, self.tally);

@@ -11,7 +11,9 @@ mod agent;
 mod machine;
 mod mishaps;
 mod surroundings;
+mod tally;
 mod thread;
+mod truth;
 
 use core::cmp::Reverse;
 use core::time::Duration;
@@ -19,14 +21,11 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use super::dice::Dice;
-use super::fault::BoardFault;
 use super::film::Film;
 use super::ideal::lock;
 use super::invariants::{Broken, DeadManTruth, Host, Moment, Oracle, Seen};
-use super::journal::{BoardEvent, BoardFact};
 use super::mutant::Mutant;
 use super::plant::{Job, Plant, Shop};
-use super::relay::MoveCause;
 use super::scenario::Scenario;
 use crate::board::controller::Fault;
 use crate::board::{Controller, RelayState};
@@ -34,7 +33,10 @@ use crate::node::{Event, Instant, Saved, Status};
 
 use agent::Agent;
 use machine::Machine;
+pub(super) use mishaps::LOOKS_AGAIN_AFTER;
 use surroundings::{Checks, Disk};
+pub use tally::Tally;
+use truth::Truth;
 
 /// Opens a driver over the board's hands.
 pub(super) type Opener =
@@ -74,8 +76,8 @@ enum Due {
     Over { index: usize },
     /// Everything is repaired.
     Heal,
-    /// Operators take their standing orders back.
-    TakeBack,
+    /// Operators take their standing orders back, or look again whether they have.
+    TakeBack { again: bool },
     /// Something on the board happens by itself.
     Board,
     /// A mutant kicks beside the agent.
@@ -92,7 +94,7 @@ impl Due {
                 | Self::Mishap { .. }
                 | Self::Over { .. }
                 | Self::Heal
-                | Self::TakeBack
+                | Self::TakeBack { .. }
                 | Self::Board
         )
     }
@@ -111,6 +113,8 @@ struct Entry {
     at: Instant,
     order: u64,
     due: Due,
+    /// Its time has come and its host stands still.
+    held: bool,
 }
 
 impl Ord for Entry {
@@ -123,14 +127,6 @@ impl PartialOrd for Entry {
     fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
         Some(self.cmp(other))
     }
-}
-
-/// What the board and the host did of themselves, to be told at its own moment.
-#[derive(Debug)]
-enum Truth {
-    Board(BoardEvent),
-    Host(Host),
-    Defect { fault: BoardFault, begins: bool },
 }
 
 /// The world.
@@ -160,43 +156,6 @@ pub(super) struct World {
     pub(super) film: Film,
     pub(super) tally: Tally,
     pub(super) failed: Option<(Instant, Broken)>,
-}
-
-/// What happened, counted, so that a run can say what it was worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
-    /// Turns of the node.
-    pub turns: u64,
-    /// Jobs of the controller thread.
-    pub jobs: u64,
-    /// Mishaps that struck.
-    pub mishaps: u64,
-    /// True relay moves into `Normal`.
-    pub closes: u64,
-    /// True relay moves out of `Normal`.
-    pub cuts: u64,
-    /// Expiries of the dead-man.
-    pub expiries: u64,
-    /// Agents started.
-    pub agents: u64,
-    /// Resets by the watchdog.
-    pub resets: u64,
-    /// Relay moves by somebody else.
-    pub strangers: u64,
-}
-
-impl core::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.turns += other.turns;
-        self.jobs += other.jobs;
-        self.mishaps += other.mishaps;
-        self.closes += other.closes;
-        self.cuts += other.cuts;
-        self.expiries += other.expiries;
-        self.agents += other.agents;
-        self.resets += other.resets;
-        self.strangers += other.strangers;
-    }
 }
 
 impl World {
@@ -258,20 +217,18 @@ impl World {
         self.board_changed();
     }
 
-    /// Lives to its end, or to the first invariant that breaks.
-    pub(super) fn run(&mut self) {
+    /// Lives until then, or to the first invariant that breaks.
+    pub(super) fn run(&mut self, until: Instant) {
         while self.failed.is_none() {
-            let Some(Reverse(entry)) = self.heap.pop() else {
-                break;
-            };
-            if entry.at > self.scenario.end {
-                self.now = self.scenario.end;
+            let due = self.heap.peek().filter(|next| next.0.at <= until);
+            let Some(Reverse(entry)) = due.is_some().then(|| self.heap.pop()).flatten() else {
+                self.now = self.now.max(until);
                 self.tell_truth();
                 break;
-            }
+            };
             self.now = self.now.max(entry.at);
             if let Some(until) = self.held_until(&entry.due) {
-                self.put(until, entry.due);
+                self.enter(until, entry.due, true);
                 continue;
             }
             self.tell_truth();
@@ -307,18 +264,32 @@ impl World {
             Due::Mishap { index } => self.strike(index),
             Due::Over { index } => self.over(index),
             Due::Heal => self.heal(),
-            Due::TakeBack => self.take_back(),
+            Due::TakeBack { again } => self.take_back(again),
             Due::Board => self.board_changed(),
             Due::StrayKick => self.stray_kick(),
         }
     }
 
+    /// What stands still goes on now: what was held comes due, in its order.
+    fn go_on(&mut self) {
+        let mut entries = core::mem::take(&mut self.heap).into_vec();
+        for Reverse(entry) in entries.iter_mut().filter(|entry| entry.0.held) {
+            entry.at = self.now;
+        }
+        self.heap = entries.into();
+    }
+
     fn put(&mut self, at: Instant, due: Due) {
+        self.enter(at, due, false);
+    }
+
+    fn enter(&mut self, at: Instant, due: Due, held: bool) {
         self.ordered += 1;
         self.heap.push(Reverse(Entry {
             at: at.max(self.now),
             order: self.ordered,
             due,
+            held,
         }));
     }
 
@@ -369,120 +340,6 @@ impl World {
             self.put(at, Due::Board);
         }
         self.tell_truth();
-    }
-
-    fn note_truth(&mut self, log: Vec<BoardEvent>) {
-        for event in log {
-            self.truth.push_back((event.at, Truth::Board(event)));
-        }
-        self.truth.make_contiguous().sort_by_key(|(at, _)| *at);
-    }
-
-    /// Tells the oracle what has truly happened up to now.
-    fn tell_truth(&mut self) {
-        while self.truth.front().is_some_and(|(at, _)| *at <= self.now) {
-            let Some((at, truth)) = self.truth.pop_front() else {
-                return;
-            };
-            let moment = Moment {
-                world: at,
-                host: at - self.machine.behind,
-            };
-            match truth {
-                Truth::Host(host) if host == self.host_at(at) => {
-                    self.see_at(moment, &Seen::Host(host));
-                }
-                Truth::Host(_) => {}
-                Truth::Defect { fault, begins } => {
-                    let fault = &fault;
-                    self.see_at(moment, &Seen::Defect { fault, begins });
-                }
-                Truth::Board(event) => self.tell_board(moment, &event.fact),
-            }
-        }
-    }
-
-    /// What was foreseen may have come otherwise: killed while it stood still, started again meanwhile.
-    fn host_at(&self, at: Instant) -> Host {
-        let still = |until: Option<Instant>| until.is_some_and(|until| until > at);
-        match &self.agent {
-            Some(agent) if !still(agent.paused_until) && !still(self.machine.paused_until) => {
-                Host::Able
-            }
-            _ => Host::Unable,
-        }
-    }
-
-    fn foresee(&mut self, at: Instant, host: Host) {
-        self.expect(at, Truth::Host(host));
-    }
-
-    fn expect(&mut self, at: Instant, truth: Truth) {
-        self.truth.push_back((at, truth));
-        self.truth.make_contiguous().sort_by_key(|(at, _)| *at);
-    }
-
-    fn tell_board(&mut self, moment: Moment, fact: &BoardFact) {
-        self.film.board(moment.world, fact);
-        match fact {
-            BoardFact::RelayMoved {
-                segment,
-                to,
-                cause,
-                commanded_at,
-                ..
-            } => {
-                if *segment >= self.scenario.policy.segments.len() {
-                    return;
-                }
-                if *cause == MoveCause::External {
-                    self.tally.strangers += 1;
-                }
-                if *to == RelayState::Normal {
-                    self.tally.closes += 1;
-                } else {
-                    self.tally.cuts += 1;
-                }
-                let seen = Seen::Moved {
-                    segment: *segment,
-                    to: *to,
-                    cause: *cause,
-                    commanded_at: *commanded_at,
-                };
-                self.see_at(moment, &seen);
-            }
-            BoardFact::DeadManArmed { timer, .. } => {
-                self.dead_man(moment, *timer, DeadManTruth::Running);
-            }
-            BoardFact::DeadManExpired { timer } => {
-                self.tally.expiries += 1;
-                self.dead_man(moment, *timer, DeadManTruth::Expired);
-            }
-            BoardFact::DeadManDisarmed { timer } => {
-                self.dead_man(moment, *timer, DeadManTruth::Stopped);
-            }
-            _ => {}
-        }
-    }
-
-    /// Of several timers the worst counts.
-    fn dead_man(&mut self, moment: Moment, timer: u8, truth: DeadManTruth) {
-        self.dead_men.insert(timer, truth);
-        let worst = self.dead_men.values().copied().max().unwrap_or(truth);
-        self.see_at(moment, &Seen::DeadMan(worst));
-    }
-
-    fn set_fault(&mut self, fault: &BoardFault, begins: bool) {
-        let (done, at) = {
-            let mut shop = lock(&self.shop);
-            let done = shop.plant.set_fault(self.now, fault, begins);
-            (done, shop.plant.lived_until)
-        };
-        if done.is_ok() {
-            let fault = fault.clone();
-            self.expect(at, Truth::Defect { fault, begins });
-        }
-        self.board_changed();
     }
 
     /// How late an ordinary step of the host is just now.

@@ -26,12 +26,15 @@ impl Node {
             let (wanted, cause) = self.want(now, index);
             self.segments[index].want(now, wanted, cause);
         }
-        if self.link.is_open() && self.link.read_at.is_some() {
+        // A cut is free, so it needs no reading that still counts; only what a predecessor left must have been adopted.
+        if self.link.is_open() && self.link.adopted {
             for segment in &mut self.segments {
                 if segment.wanted.0 != RelayState::Normal {
                     segment.step(now, &mut self.out);
                 }
             }
+        }
+        if self.link.is_open() && self.link.read_at.is_some() {
             if self.may_arm() {
                 self.dead_man.step_arm(now, &mut self.out);
                 let settings = || self.policy.segments.iter().map(|s| s.settings).collect();

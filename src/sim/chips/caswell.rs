@@ -124,8 +124,11 @@ impl CaswellGen2 {
             let edges = self.segments[index].store(*value, &self.settings);
             let period = self.period_of(index);
             let timer = number_of(index);
+            let overridden = self.segments[index].is_overridden();
             self.segments[index].act(now, edges, period, timer, &mut self.body);
-            self.apply(now, index, cause);
+            // A load gives back what expiry took.
+            let given_back = overridden && edges.load();
+            self.apply(now, index, if given_back { MoveCause::Kick } else { cause });
         }
     }
 }

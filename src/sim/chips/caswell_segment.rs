@@ -32,6 +32,13 @@ enum Position {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Edges([u8; 2]);
 
+impl Edges {
+    /// Whether the watchdog is loaded.
+    pub(super) fn load(self) -> bool {
+        self.0[0] & LOAD != 0
+    }
+}
+
 /// Expander and CPLD of one segment.
 #[derive(Debug)]
 pub(super) struct CaswellSegment {
@@ -155,6 +162,11 @@ impl CaswellSegment {
             CaswellExpiry::LoadRestores => self.overridden = true,
         }
         Some(at)
+    }
+
+    /// An expiry holds the relay wherever its position says it should be.
+    pub(super) fn is_overridden(&self) -> bool {
+        self.overridden
     }
 
     /// When the watchdog fires.

@@ -40,6 +40,8 @@ pub struct ReferenceController {
     fence: Line,
     peer_acknowledge: Line,
     events_seen: u32,
+    /// Segment whose last order came from another master: firmware cannot tell its masters apart, the journal must.
+    strangers: SegmentMask,
 }
 
 impl ReferenceController {
@@ -74,6 +76,7 @@ impl ReferenceController {
             fence: Line::Idle,
             peer_acknowledge: Line::Idle,
             events_seen: 0,
+            strangers: SegmentMask::NONE,
             strapping,
         };
         chip.power(now, Power::On);
@@ -127,9 +130,15 @@ impl ReferenceController {
         let controller = target.controller();
         let coils = controller.outputs().relays;
         for segment in SegmentMask::first(self.strapping.segments()).iter() {
-            let cause = controller
-                .cause(segment)
-                .map_or(MoveCause::PowerUp, to_move);
+            let by = controller.cause(segment);
+            if by != Some(Cause::HostCut) {
+                self.strangers = self.strangers.without(SegmentMask::only(segment));
+            }
+            let cause = if self.strangers.contains(segment) {
+                MoveCause::External
+            } else {
+                by.map_or(MoveCause::PowerUp, to_move)
+            };
             let wanted = to_board(coils[segment.index()]);
             self.body.command(at, segment.index(), wanted, cause);
         }
@@ -337,6 +346,7 @@ impl Chip for ReferenceController {
         };
         let order = Command::Cut { segments, state };
         let outcome = target.controller_mut().command(tick, order);
+        self.strangers = segments;
         self.follow(now);
         outcome
             .map(|_| ())

@@ -185,3 +185,22 @@ fn torn_settings_come_up_as_factory_settings() {
     assert_eq!(contacts(&mut chip, 2_100), Bypass);
     assert_eq!(chip.firmware().unwrap().settings().writes(), 0);
 }
+
+#[test]
+fn what_another_master_cuts_is_told_apart_from_what_the_host_cuts() {
+    let mut chip = chip();
+    close(&mut chip, 1_500, 60_000);
+    chip.tick(ms(1_600));
+    chip.external_write(ms(1_600), 0, Bypass).unwrap();
+    let cut = Command::Cut {
+        segments: BOTH,
+        state: CutState::Bypass,
+    };
+    order(&mut chip, 1_700, cut);
+    chip.tick(ms(1_800));
+    let mut last = |relay: usize| chip.body.relays[relay].take_moves().pop().unwrap();
+    assert_eq!(
+        (last(0).cause, last(1).cause),
+        (MoveCause::External, MoveCause::Command)
+    );
+}

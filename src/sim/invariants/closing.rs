@@ -7,7 +7,9 @@ use super::orders::Orders;
 use super::{DeadManTruth, Ground, Moment, Seen, Verdict, broken};
 use crate::board::RelayState;
 use crate::node::policy::{Arming, CheckPolicy, CheckSeverity, Commissioning, ReadBackPolicy};
-use crate::node::{Action, Cause, Event, Fact, Instant, Policy, Status, Verdict as CheckVerdict};
+use crate::node::{
+    Action, Cause, Event, Fact, Instant, Policy, Status, Stop, Verdict as CheckVerdict,
+};
 use crate::sim::relay::MoveCause;
 
 /// A turn that is late for less than a sleep is not forgiven by the node, nor held against it here.
@@ -30,6 +32,24 @@ pub(super) struct Closing {
     touched: Vec<bool>,
     /// Until when, on its own clock, the host was last away or late: a silence is counted from there.
     away_until: Instant,
+    /// The node was told to hand over: it moves nothing more, its successor judges.
+    handing_over: bool,
+    /// Per segment: a kick put it back into `Normal`.
+    woken: Vec<Woken>,
+}
+
+/// A bare kick starts a dead-man anew even if it has fired between the driver's last look and its write; its relays go
+/// back then. No host can close that gap. What it can do is to know afterwards that it came late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Woken {
+    #[default]
+    No,
+    /// The kick is not answered yet.
+    Unheard,
+    /// It is, but the controller has not been read since.
+    Answered,
+    /// It has: the segment must be proven anew.
+    Heard,
 }
 
 /// One check, folded over rise and fall without looking at the node's own fold.
@@ -41,6 +61,8 @@ struct CheckFold {
     /// It fell, or fell silent, and has not risen since.
     fails: bool,
     heard_at: Option<Instant>,
+    /// Reported in the turn under way.
+    just: Option<(Instant, CheckVerdict)>,
 }
 
 impl Closing {
@@ -55,6 +77,8 @@ impl Closing {
             closes: vec![VecDeque::new(); count],
             touched: vec![false; count],
             away_until: Instant::ZERO,
+            handing_over: false,
+            woken: vec![Woken::No; count],
         }
     }
 
@@ -68,6 +92,15 @@ impl Closing {
         match seen {
             Seen::Host(_) | Seen::Late(_) => self.away_until = at.host,
             Seen::Started(_) => self.started(),
+            Seen::Told(Event::StopRequested {
+                stop: Stop::Handover,
+            }) => self.handing_over = true,
+            Seen::Told(Event::Kicked { .. } | Event::DeadManArmed { .. }) => {
+                self.wake(Woken::Unheard, Woken::Answered);
+            }
+            Seen::Told(Event::ControllerRead { outcome: Ok(_) }) => {
+                self.wake(Woken::Answered, Woken::Heard);
+            }
             Seen::Told(Event::CheckReported { check, verdict, .. }) => {
                 if ground.is_late() {
                     self.away_until = at.host;
@@ -83,7 +116,9 @@ impl Closing {
             }) => self.touched[*segment] = true,
             Seen::Decided(Action::Record(record)) => self.recorded(&record.fact),
             Seen::Turned(turn) => {
+                self.checks.iter_mut().for_each(|fold| fold.just = None);
                 if let Some(status) = turn.status {
+                    self.invariant_woken_is_cut(status)?;
                     return self.invariant_failing_check_wants_cut(status);
                 }
             }
@@ -105,6 +140,11 @@ impl Closing {
                 commanded_at,
             } => {
                 self.invariant_moves_have_an_order(ground, *segment, *to, *cause)?;
+                self.woken[*segment] = if *to == RelayState::Normal && *cause == MoveCause::Kick {
+                    Woken::Unheard
+                } else {
+                    Woken::No
+                };
                 if *to == RelayState::Normal && *cause == MoveCause::Command {
                     self.decided[*segment] = false;
                     return invariant_never_unguarded(ground, *segment, *commanded_at);
@@ -122,23 +162,61 @@ impl Closing {
         self.cut.fill(false);
         self.touched.fill(false);
         self.closes.fill(VecDeque::new());
+        self.handing_over = false;
+        // A successor cannot know.
+        self.woken.fill(Woken::No);
     }
 
-    /// What the node itself calls failing (fallen silent, too) fails until it has risen.
+    /// What the node itself calls failing (fallen silent, too) fails until it has risen. A node that wakes first
+    /// looks who was silent for too long, then hears the report that woke it: that report counts towards rising.
     fn recorded(&mut self, fact: &Fact) {
         let Fact::CheckFailed { check, .. } = fact else {
             return;
         };
         let folds = self.checks.iter_mut().zip(&self.policy.checks);
-        for (fold, _) in folds.filter(|(_, policy)| policy.name == *check) {
+        for (fold, policy) in folds.filter(|(_, policy)| policy.name == *check) {
             fold.fails = true;
             fold.good_row = 0;
             fold.passing_since = None;
+            if let Some((host, verdict)) = fold.just.take() {
+                fold.count(host, policy, verdict);
+            }
         }
     }
 
-    /// No segment is wanted in `Normal` while one of its failover checks fails, unless an operator forces it.
+    fn wake(&mut self, from: Woken, to: Woken) {
+        let woken = self.woken.iter_mut().filter(|one| **one == from);
+        woken.for_each(|one| *one = to);
+    }
+
+    /// A segment that a late kick put back is wanted cut as soon as that kick is answered and the controller was read
+    /// (some keep a mark of the expiry), unless an operator forces it or a handover leaves it to the successor.
+    fn invariant_woken_is_cut(&mut self, status: &Status) -> Verdict {
+        for (index, segment) in status.segments.iter().enumerate() {
+            if self.woken[index] != Woken::Heard {
+                continue;
+            }
+            let forced = matches!(segment.cause, Cause::Operator(_));
+            if segment.wanted == RelayState::Normal && !forced && !self.handing_over {
+                return broken(
+                    "invariant_woken_is_cut",
+                    format!(
+                        "a late kick put segment {index} back into Normal, and it is left there ({})",
+                        segment.cause
+                    ),
+                );
+            }
+            self.woken[index] = Woken::No;
+        }
+        Ok(())
+    }
+
+    /// No segment is wanted in `Normal` while one of its failover checks fails, unless an operator forces it. Nothing
+    /// is judged any more in a handover.
     fn invariant_failing_check_wants_cut(&self, status: &Status) -> Verdict {
+        if self.handing_over {
+            return Ok(());
+        }
         for (fold, check) in self.checks.iter().zip(&self.policy.checks) {
             if check.severity != CheckSeverity::Failover || !fold.fails {
                 continue;
@@ -241,7 +319,7 @@ impl Closing {
     }
 
     /// Contacts move because somebody decided it, or because the board protects the wire; never because a
-    /// kick came or a driver was opened.
+    /// driver was opened. A kick may put back what expiry cut, if it comes too late to know: see [`Woken`].
     fn invariant_moves_have_an_order(
         &self,
         ground: &Ground,
@@ -257,7 +335,10 @@ impl Closing {
                 self.decided[segment] || goes_on
             }
             MoveCause::Command => self.cut[segment],
-            MoveCause::Kick => false,
+            MoveCause::Kick => {
+                let left_there = self.serving[segment] || !self.cut[segment];
+                to == RelayState::Normal && left_there
+            }
             MoveCause::LineReleased => ground.host == super::Host::Unable,
             MoveCause::Expiry | MoveCause::PowerOff | MoveCause::PowerUp => {
                 to != RelayState::Normal
@@ -314,6 +395,11 @@ impl CheckFold {
             };
         }
         self.heard_at = Some(host);
+        self.just = Some((host, verdict));
+        self.count(host, policy, verdict);
+    }
+
+    fn count(&mut self, host: Instant, policy: &CheckPolicy, verdict: CheckVerdict) {
         let good = matches!(verdict, CheckVerdict::Ok | CheckVerdict::Warning);
         if good {
             self.bad_row = 0;

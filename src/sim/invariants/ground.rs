@@ -199,8 +199,13 @@ impl Ground {
             BoardFault::NackBurst { .. }
             | BoardFault::BusStuck
             | BoardFault::BusSlow { .. }
-            | BoardFault::ControllerReset
-            | BoardFault::ExternalWrite { .. } => {}
+            | BoardFault::ControllerReset => {}
+            BoardFault::ExternalWrite { segment, .. } => {
+                // A relay that sticks just now goes there when it is freed.
+                if let Some(segment) = self.segments.get_mut(*segment).filter(|_| begins) {
+                    segment.excused = true;
+                }
+            }
         }
     }
 

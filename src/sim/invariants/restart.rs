@@ -90,7 +90,9 @@ impl Restart {
     fn died(&mut self, ground: &Ground, at: Instant) {
         // A death in the first moments of a successor is counted from the first death.
         let flapping = self.back_at.is_some_and(|back| at.since(back) < WATCHED);
-        if flapping {
+        // One that hung before it died was gone for longer than its death says.
+        let hung = ground.host == Host::Unable;
+        if flapping || hung {
             self.unrest_at = at;
         }
         self.died_at = Some(at);

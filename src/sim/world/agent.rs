@@ -46,6 +46,9 @@ impl World {
         if self.agent.is_some() || !self.machine.is_up() || life != self.life || stopped {
             return;
         }
+        if self.board_busy_until > self.now {
+            return self.start_next();
+        }
         self.life += 1;
         self.tally.agents += 1;
         let host_now = self.host_now();
@@ -196,8 +199,15 @@ impl World {
         self.film
             .line(self.now, "agent", || format!("ended: {ended:?}"));
         self.end_agent();
+        self.start_next();
+    }
+
+    /// The service manager starts a successor once the process is gone: not while a thread of it is in the kernel
+    /// with a transaction and holds its lines.
+    pub(super) fn start_next(&mut self) {
         let life = self.life;
-        self.put_after(self.scenario.habits.restart, Due::Start { life });
+        let gone = self.board_busy_until.max(self.now);
+        self.put(gone + self.scenario.habits.restart, Due::Start { life });
     }
 
     /// Takes the node's actions in order, as the loop does. Says how many, and whether one is news.
@@ -205,7 +215,7 @@ impl World {
         let (mut count, mut news) = (0, false);
         let mut last = None;
         while let Some(agent) = &mut self.agent {
-            if agent.ended.is_some() {
+            if agent.ended.is_some() || self.failed.is_some() {
                 break;
             }
             let Some(action) = self.mutant.next_action(&mut agent.node, last.as_ref()) else {

@@ -67,8 +67,7 @@ impl World {
             return;
         }
         self.end_agent();
-        let life = self.life;
-        self.put_after(self.scenario.habits.restart, Due::Start { life });
+        self.start_next();
     }
 
     pub(super) fn unit_watchdog(&mut self) {

@@ -4,9 +4,13 @@ use core::time::Duration;
 
 use super::surroundings::CheckState;
 use super::{Due, Host, Seen, World};
-use crate::node::{Command, Event, Stop};
+use crate::node::status::SegmentMode;
+use crate::node::{Command, Event, PersistentState, Stop};
 use crate::sim::faults::Mishap;
 use crate::sim::plant::{HostClock, Snag};
+
+/// Between an order and a look at what became of it; longer than any save takes.
+pub(in crate::sim) const LOOKS_AGAIN_AFTER: Duration = Duration::from_secs(6);
 
 impl World {
     pub(super) fn strike(&mut self, index: usize) {
@@ -125,19 +129,24 @@ impl World {
             agent.dies_after = None;
             agent.paused_until = None;
         }
+        self.go_on();
         if self.host_at(self.now) == Host::Able {
             self.see(&Seen::Host(Host::Able));
         }
         self.unhang();
-        self.put_after(Duration::from_millis(1), Due::TakeBack);
+        self.put_after(Duration::from_millis(1), Due::TakeBack { again: false });
     }
 
-    /// Every standing order is taken back, as soon as there is somebody to take it.
-    pub(super) fn take_back(&mut self) {
+    /// Every standing order is taken back. People look whether it was done (the agent may be on its way down, or
+    /// hear it in its last moment), and say it again.
+    pub(super) fn take_back(&mut self, again: bool) {
         if self.agent.is_none() {
-            self.put_after(Duration::from_millis(500), Due::TakeBack);
+            return self.put_after(Duration::from_millis(500), Due::TakeBack { again });
+        }
+        if again && !self.has_standing_orders() {
             return;
         }
+        self.put_after(LOOKS_AGAIN_AFTER, Due::TakeBack { again: true });
         let (on, reason) = (false, "over".to_owned());
         let mut commands = vec![
             Command::Maintenance {
@@ -154,6 +163,16 @@ impl World {
         for command in commands {
             self.operator(&command, 1);
         }
+    }
+
+    /// In force, or in the ledger to come into force.
+    pub(in crate::sim) fn has_standing_orders(&self) -> bool {
+        let saved = self.disk.durable.as_ref();
+        saved.is_some_and(|saved| *saved != PersistentState::default())
+            || self.status().is_some_and(|status| {
+                let mut segments = status.segments.iter();
+                status.maintenance.is_some() || segments.any(|one| one.mode != SegmentMode::Auto)
+            })
     }
 
     fn lay_snag(&mut self, transactions: u32, snag: Snag) {

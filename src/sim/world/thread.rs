@@ -87,6 +87,7 @@ impl World {
         self.tally.jobs += 1;
         let begins = self.begin_job();
         let event = self.carry_out(&self.mutant.order(order.clone()));
+        let event = event.map(|event| self.mutant.answer(event));
         self.end_job(begins, &order, event);
     }
 
