@@ -174,6 +174,7 @@ impl World {
         if self.healed && !repairs {
             return;
         }
+        self.mishaps += 1;
         self.note(|| format!("-- {mishap:?}"));
         match mishap {
             Mishap::AgentDies { node, back } => {

@@ -18,12 +18,14 @@ mod mutant;
 mod narrate;
 mod net;
 mod process;
-pub mod run;
+mod run;
 mod scenario;
+mod sweep;
 mod thread;
 mod world;
 
-pub use run::{Outcome, run, sweep};
+pub use run::{Outcome, run};
+pub use sweep::{Report, sweep};
 
 #[cfg(test)]
 mod tests;

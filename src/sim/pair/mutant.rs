@@ -9,6 +9,7 @@ use crate::node::pair::Presence;
 
 /// What is taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(not(test), expect(dead_code, reason = "only tests take guards away"))]
 pub(super) enum Mutant {
     /// Nothing.
     #[default]

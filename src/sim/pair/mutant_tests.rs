@@ -5,6 +5,7 @@
 use super::mutant::Mutant;
 use super::run::run_with;
 use crate::node::pair::guard::{Guard, switch_off};
+use crate::sim::run::Mode;
 
 /// A row: rules switched off in the node, a part that misbehaves, and the first seed at which something notices.
 type Row = (&'static [Guard], Mutant, Verdict);
@@ -23,7 +24,7 @@ const TABLE: &[Row] = &include!("mutant_table.rs");
 /// What a seed came to without these guards.
 fn broken(guards: &'static [Guard], mutant: Mutant, seed: u64) -> Option<String> {
     switch_off(guards);
-    let outcome = run_with(seed, false, mutant);
+    let outcome = run_with(seed, Mode::Heal, false, mutant);
     switch_off(&[]);
     outcome.broken
 }

@@ -37,6 +37,7 @@ const fn ms(millis: u64) -> Duration {
 
 impl Setup {
     /// The default: side by side and hot, fence wire and lease.
+    #[cfg(test)]
     pub(super) fn plain() -> Self {
         Self {
             topology: Topology::PARALLEL_HOT,

@@ -43,6 +43,8 @@ pub(super) struct World {
     pub(super) minutes: Option<Vec<(Instant, Minute)>>,
     boards_at: Instant,
     pub(super) turns: u64,
+    /// Faults that struck.
+    pub(super) mishaps: u64,
     /// Things that were decided, began or landed: where a fault is worth placing.
     pub(super) moments: u64,
     /// Everything was repaired: faults that were still to come do not.
@@ -51,6 +53,10 @@ pub(super) struct World {
 
 /// One entry of the minutes.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "minutes are read by the golden tests")
+)]
 pub(super) enum Minute {
     Told(usize, Event),
     Wanted(usize, Action),
@@ -137,6 +143,7 @@ impl World {
             minutes: None,
             boards_at: Instant::ZERO,
             turns: 0,
+            mishaps: 0,
             moments: 0,
             healed: false,
         };
