@@ -170,6 +170,12 @@ fn of_the_machine(fact: &Fact) -> String {
         }
         Fact::Stopping { how } => format!("the agent ends: {how}"),
         Fact::Acknowledged { by, alarms } => format!("{by} acknowledged {alarms} alarms"),
+        Fact::RoleChanged { role, epoch, why } => {
+            format!("this node is {role:?} now, epoch {epoch}: {why}")
+        }
+        Fact::ClaimFailed { epoch, why } => format!("takeover in epoch {epoch} given up: {why}"),
+        Fact::PeerFenced { means } => format!("the peer is fenced by {means}"),
+        Fact::FencedByPeer => "the peer's fence latched this node".to_owned(),
         relay => format!("{relay:?}"),
     }
 }

@@ -2,12 +2,14 @@
 
 use std::str::FromStr as _;
 
+use super::pair;
 use super::run::{FILM_SHOWN, Mode, Subject, run};
 use super::sweep::sweep;
 
 /// How it is called.
 pub const USAGE: &str = "\
-sim [--board BOARD] [--mode storm|heal] [--seed SEED [--film LINES] | --first SEED --seeds COUNT] [--threads COUNT]
+sim [--pair | --board BOARD] [--mode storm|heal] [--seed SEED [--film LINES] | --first SEED --seeds COUNT] [--threads COUNT]
+  --pair     worlds of two nodes: any faults on hosts, controllers, cables and links
   --board    a board of the catalogue, or `ideal`; without it, all of them in turn
   --mode     storm: any faults, safety only; heal: some faults, then all must serve again; without it, both
   --seed     this one world, with its film if it breaks
@@ -17,6 +19,7 @@ sim [--board BOARD] [--mode storm|heal] [--seed SEED [--film LINES] | --first SE
 
 #[derive(Debug, Default)]
 struct Wish {
+    pair: bool,
     board: Option<String>,
     mode: Option<Mode>,
     seed: Option<u64>,
@@ -37,18 +40,21 @@ pub fn cli(arguments: impl IntoIterator<Item = String>) -> Result<String, String
         return Ok(USAGE.to_owned());
     }
     let wish = parse(arguments)?;
+    let modes = wish
+        .mode
+        .map_or_else(|| vec![Mode::Storm, Mode::Heal], |mode| vec![mode]);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = wish.threads.unwrap_or(cores);
+    if wish.pair {
+        return of_pairs(&wish, &modes, threads);
+    }
     let subjects = match &wish.board {
         Some(id) => vec![Subject::load(id).map_err(|error| error.to_string())?],
         None => Subject::all(),
     };
-    let modes = wish
-        .mode
-        .map_or_else(|| vec![Mode::Storm, Mode::Heal], |mode| vec![mode]);
     if let Some(seed) = wish.seed {
         return one(seed, &subjects, &modes, wish.film.unwrap_or(FILM_SHOWN));
     }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = wish.threads.unwrap_or(cores);
     let report = sweep(
         wish.first,
         wish.seeds.unwrap_or(1_000),
@@ -61,6 +67,47 @@ pub fn cli(arguments: impl IntoIterator<Item = String>) -> Result<String, String
     } else {
         Err(report.to_string())
     }
+}
+
+fn of_pairs(wish: &Wish, modes: &[Mode], threads: usize) -> Result<String, String> {
+    if wish.board.is_some() {
+        return Err(format!(
+            "a pair has boards of its own: no --board beside --pair\n{USAGE}"
+        ));
+    }
+    if let Some(seed) = wish.seed {
+        return one_pair(seed, modes, wish.film);
+    }
+    let report = pair::sweep(wish.first, wish.seeds.unwrap_or(1_000), modes, threads);
+    if report.broken.is_empty() {
+        Ok(report.to_string())
+    } else {
+        Err(report.to_string())
+    }
+}
+
+fn one_pair(seed: u64, modes: &[Mode], film: Option<usize>) -> Result<String, String> {
+    let mut told = Vec::new();
+    for mode in modes {
+        let outcome = pair::run(seed, *mode, true);
+        let shown = match &outcome.broken {
+            Some(_) => film.unwrap_or(FILM_SHOWN),
+            None => film.unwrap_or(0),
+        };
+        let skipped = outcome.film.len().saturating_sub(shown);
+        told.extend(outcome.film.iter().skip(skipped).cloned());
+        if let Some(what) = &outcome.broken {
+            told.push(format!("BROKEN {what}\n{}", outcome.again()));
+            return Err(told.join("\n"));
+        }
+        told.push(format!(
+            "pair {mode} {seed}: held for {} s, {} mishaps, {} takeovers",
+            outcome.lived.as_secs(),
+            outcome.mishaps,
+            outcome.takeovers
+        ));
+    }
+    Ok(told.join("\n"))
 }
 
 fn one(seed: u64, subjects: &[Subject], modes: &[Mode], film: usize) -> Result<String, String> {
@@ -89,6 +136,7 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Wish, String> {
                 .ok_or_else(|| format!("{name} needs a value\n{USAGE}"))
         };
         match name.as_str() {
+            "--pair" => wish.pair = true,
             "--board" => wish.board = Some(value()?),
             "--mode" => wish.mode = Some(Mode::from_str(&value()?)?),
             "--seed" => wish.seed = Some(number(&name, &value()?)?),
@@ -123,6 +171,15 @@ mod tests {
         assert!(ask("--mode calm").is_err_and(|text| text.contains("storm")));
         assert!(ask("--seed x").is_err_and(|text| text.contains("--seed")));
         assert!(ask("--seed").is_err_and(|text| text.contains("value")));
+    }
+
+    #[test]
+    fn one_line_is_one_pair() {
+        let line = "--pair --mode heal --seed 3";
+        let told = ask(line).unwrap();
+        assert!(told.starts_with("pair heal 3: held for "), "{told}");
+        assert_eq!(told, ask(line).unwrap());
+        assert!(ask("--pair --board ideal").is_err());
     }
 
     #[test]

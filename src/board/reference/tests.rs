@@ -9,6 +9,7 @@ use fencepost_firmware::{Contact, Controller as Firmware, Entropy, I2cTarget, In
 use super::*;
 use crate::board::DeadManReading;
 use crate::board::bus::{Clock, SmBus};
+use crate::board::controller::{Acknowledge, Hold};
 use crate::board::plain_i2c::{Alone, PlainI2c};
 use crate::board::script::ScriptClock;
 
@@ -23,6 +24,8 @@ struct State {
     clock: ScriptClock,
     /// Nothing moves any more.
     stuck: bool,
+    /// What the peer's acknowledge line reads.
+    acknowledge: firmware::Line,
     /// The answers to this many transactions from now are lost on the way.
     lost_after: Option<u32>,
     transactions: u32,
@@ -44,6 +47,7 @@ impl State {
                 tick,
                 Inputs {
                     contacts: relays,
+                    peer_ack: self.acknowledge,
                     ..idle
                 },
             );
@@ -118,6 +122,7 @@ fn bench(adapter: Adapter) -> Bench {
         target: I2cTarget::new(controller, ADDRESS),
         clock: clock.clone(),
         stuck: false,
+        acknowledge: firmware::Line::Idle,
         lost_after: None,
         transactions: 0,
     })));
@@ -354,4 +359,45 @@ fn settings_are_ordered_only_where_they_differ() {
     let orders = bench.executed();
     bench.driver.configure(&[wanted, wanted]).unwrap();
     assert_eq!(bench.executed(), orders);
+}
+
+#[test]
+fn a_fence_is_held_until_it_is_let_go_and_counts_once_it_is_acknowledged() {
+    for adapter in [Adapter::Plain, Adapter::BytesAndWords] {
+        let mut bench = bench(adapter);
+        bench.driver.arm(PERIOD).unwrap();
+        assert_eq!(bench.driver.read_fence().unwrap().hold, Hold::Released);
+        bench.driver.fence(bench.clock.now()).unwrap();
+        assert_eq!(bench.driver.read_fence().unwrap().hold, Hold::Asserted);
+        bench.part.0.lock().unwrap().acknowledge = firmware::Line::Asserted;
+        let read = bench.driver.read_fence().unwrap();
+        assert_eq!(read.hold, Hold::Acknowledged);
+        assert_eq!(read.acknowledge, Acknowledge::Asserted);
+        bench.driver.unfence().unwrap();
+        let read = bench.driver.read_fence().unwrap();
+        assert_eq!(read.hold, Hold::Released);
+        assert_eq!(read.acknowledge, Acknowledge::Asserted);
+    }
+}
+
+#[test]
+fn a_fence_decided_long_ago_is_refused() {
+    let mut bench = bench(Adapter::Plain);
+    bench.driver.arm(Duration::from_secs(30)).unwrap();
+    let decided = bench.clock.now();
+    bench.clock.advance(Duration::from_secs(5));
+    // Whether its time was read before or after the decision, the order looks its age.
+    bench.driver.read().unwrap();
+    let refused = bench.driver.fence(decided);
+    assert!(matches!(refused, Err(Fault::Refused { .. })), "{refused:?}");
+    assert_eq!(bench.driver.read_fence().unwrap().hold, Hold::Released);
+}
+
+#[test]
+fn a_close_on_a_fence_needs_the_acknowledge() {
+    let mut bench = bench(Adapter::Plain);
+    bench.driver.arm(PERIOD).unwrap();
+    let ticket = bench.driver.take_ticket().unwrap();
+    let refused = bench.driver.close_on(0, ticket, CloseProof::Fenced);
+    assert!(matches!(refused, Err(Fault::Refused { .. })), "{refused:?}");
 }

@@ -3,7 +3,8 @@
 
 use super::Pair;
 use super::event::PairAction;
-use super::ground::{Ground, Guard, Place};
+use super::ground::{Ground, Guard as Behind, Place};
+use super::guard::{self, Guard};
 use super::ladder::{Ladder, Standing};
 use super::means::Fenced;
 use super::orders::Target;
@@ -96,7 +97,9 @@ impl Pair {
     /// heard or read that it need not be.
     pub(super) fn adopt(&mut self, now: Instant, out: &mut Outbox) {
         let epoch = self.ledger.saved_epoch();
-        self.lease.bind();
+        if guard::holds(Guard::AdoptsBound) {
+            self.lease.bind();
+        }
         self.enter_active(now, epoch, "adopted at start".to_owned(), None, out);
     }
 
@@ -155,13 +158,16 @@ impl Pair {
     }
 
     fn must_step_down(&self, now: Instant, ground: &Ground) -> Option<String> {
+        if !guard::holds(Guard::FoundCut) {
+            return None;
+        }
         if ground.latch == Latch::Latched {
             return Some("found latched by the peer".to_owned());
         }
         if matches!(ground.place, Place::Cut | Place::Split) {
             return Some(format!("found its relays {}", ground.place));
         }
-        if ground.dead_man == Guard::Missing {
+        if ground.dead_man == Behind::Missing {
             return Some("the dead-man is not behind it any more".to_owned());
         }
         let drop_at = self.lease.drop_at(self.peer.acked_sent_at());

@@ -7,18 +7,19 @@
 //! the next one.
 
 use super::Pair;
-use super::event::{PairAction, Presence};
-use super::ground::{Ground, Moving, Place};
-use super::ladder::{Ladder, Standing};
-use super::means::Sight;
+use super::ground::{Ground, Place};
+use super::guard::{self, Guard};
+use super::ladder::Ladder;
 use super::orders::OperatorConfirmed;
 use super::policy::Standby;
 use super::proof::Proof;
-use super::vips::Serve;
-use crate::board::controller::{Fault, Latch, Ticket};
+use crate::board::controller::{Latch, Ticket};
 use crate::node::outbox::Outbox;
 use crate::node::time::Instant;
-use crate::wire::{Ask, AskReason, FenceOrder, Message};
+use crate::wire::AskReason;
+
+mod proving;
+mod serving;
 
 /// A claim under way.
 #[derive(Debug, Clone)]
@@ -265,14 +266,15 @@ impl Pair {
         if now >= claim.until && !fencing {
             return Some("it took too long".to_owned());
         }
-        if ground.generation.is_some_and(|now| now != claim.generation)
-            || ground.latch == Latch::Latched
-        {
+        let moved = ground.generation.is_some_and(|now| now != claim.generation)
+            || ground.latch == Latch::Latched;
+        if moved && guard::holds(Guard::VoidedByCut) {
             return Some("the own latch moved".to_owned());
         }
         let closed = self.policy.topology.standby == Standby::Hot
             || matches!(claim.stage, Stage::Holding { .. } | Stage::Verifying { .. });
-        if closed && ground.place != Place::Closed {
+        let watched = guard::holds(Guard::VoidedByCut);
+        if closed && watched && ground.place != Place::Closed {
             return Some(format!("the own relays are {}", ground.place));
         }
         if ground.stopping || ground.out_of_service.is_some() {
@@ -283,240 +285,6 @@ impl Pair {
             return Some("the peer is heard again".to_owned());
         }
         None
-    }
-
-    fn saving(&mut self, now: Instant, claim: &Claim, out: &mut Outbox) -> (Stage, Next) {
-        if let Some(error) = &self.ledger.fault {
-            return (
-                Stage::Saving,
-                Next::Give(format!("epoch not saved: {error}")),
-            );
-        }
-        if self.ledger.saved_epoch() < claim.epoch {
-            return (Stage::Saving, Next::Stay);
-        }
-        self.used_epoch = self.used_epoch.max(claim.epoch);
-        let asks = matches!(claim.why, Why::Ask(_));
-        if asks && self.policy.topology.standby == Standby::Hot {
-            return (self.begin_asking(now), Next::Stay);
-        }
-        // Even a claim that moves no relay takes one: it voids whatever close may still be on its way.
-        out.pair(PairAction::TakeTicket);
-        (Stage::Ticket, Next::Stay)
-    }
-
-    pub(super) fn ticket_taken(
-        &mut self,
-        now: Instant,
-        outcome: Result<Ticket, Fault>,
-        out: &mut Outbox,
-    ) {
-        let Some(mut claim) = self
-            .claim
-            .take_if(|claim| matches!(claim.stage, Stage::Ticket))
-        else {
-            return;
-        };
-        match outcome {
-            Ok(ticket) => {
-                claim.ticket = Some(ticket);
-                claim.stage = match &claim.why {
-                    Why::Ask(_) => self.begin_asking(now),
-                    Why::Operator(order) => Stage::Checking {
-                        proof: Proof::OperatorConfirmed(order.clone()),
-                        look: self.look_from_now(now),
-                    },
-                    Why::PeerDead | Why::NoAnswer => Stage::Fencing {
-                        ladder: Ladder::new(self.word.number()),
-                        order_at: now,
-                    },
-                };
-                self.claim = Some(claim);
-            }
-            Err(fault) => {
-                self.claim = Some(claim);
-                self.abandon(now, &format!("no ticket: {fault}"), out);
-            }
-        }
-    }
-
-    /// Only from a closed, unlatched, quiet place; a number from before is void.
-    fn begin_asking(&mut self, now: Instant) -> Stage {
-        self.lease.forfeit();
-        Stage::Asking {
-            number: self.word.ask(),
-            again_at: now,
-        }
-    }
-
-    fn ask_again(
-        &mut self,
-        now: Instant,
-        claim: &Claim,
-        number: u64,
-        again_at: Instant,
-        out: &mut Outbox,
-    ) -> Instant {
-        let Why::Ask(reason) = claim.why else {
-            return again_at;
-        };
-        if now < again_at {
-            return again_at;
-        }
-        let epoch = claim.epoch;
-        let ask = Ask {
-            number,
-            epoch,
-            reason,
-        };
-        self.send(now, Message::Ask(ask), out);
-        now + self.policy.timing.heartbeat_every * 2
-    }
-
-    fn fencing(
-        &mut self,
-        now: Instant,
-        claim: &Claim,
-        mut ladder: Ladder,
-        mut order_at: Instant,
-        out: &mut Outbox,
-    ) -> (Stage, Next) {
-        let talking = self.talking(now);
-        let standing = ladder.step(now, talking, &mut self.means, out);
-        if let Some(nonce) = ladder.awaits_peer(&self.means)
-            && now >= order_at
-        {
-            let epoch = claim.epoch;
-            self.send(now, Message::FenceOrder(FenceOrder { nonce, epoch }), out);
-            order_at = now + self.policy.timing.heartbeat_every * 2;
-        }
-        match standing {
-            Standing::Confirmed(fenced) => (self.check(now, Proof::Fenced(fenced)), Next::Stay),
-            Standing::Trying => (Stage::Fencing { ladder, order_at }, Next::Stay),
-            Standing::Exhausted => self.without_means(now, claim, ladder, order_at),
-        }
-    }
-
-    /// No means did it: the lease, if the peer was bound by one.
-    fn without_means(
-        &mut self,
-        now: Instant,
-        claim: &Claim,
-        ladder: Ladder,
-        order_at: Instant,
-    ) -> (Stage, Next) {
-        let generation = self.means.sight().map(|sight| sight.generation);
-        let silent = claim.why == Why::PeerDead;
-        match self.lease.expires_at().filter(|_| silent) {
-            Some(at) if now < at => (Stage::Fencing { ladder, order_at }, Next::Stay),
-            Some(_) => match self.lease.expired(now, generation) {
-                Some(proof) => (self.check(now, Proof::LeaseExpired(proof)), Next::Stay),
-                None => (
-                    Stage::Saving,
-                    Next::Give("the lease proves nothing".to_owned()),
-                ),
-            },
-            None => (Stage::Saving, Next::Give(ladder.tried.join("; "))),
-        }
-    }
-
-    pub(super) fn check(&mut self, now: Instant, proof: Proof) -> Stage {
-        let look = self.look_from_now(now);
-        Stage::Checking { proof, look }
-    }
-
-    fn look_from_now(&mut self, now: Instant) -> u64 {
-        self.means.look_soon(now);
-        self.means.next_look()
-    }
-
-    /// Own relays and latch, seen after the proof.
-    fn checking(&mut self, proof: Proof, look: u64, out: &mut Outbox) -> (Stage, Next) {
-        let Some(sight) = self.means.sight().filter(|sight| sight.number >= look) else {
-            return (Stage::Checking { proof, look }, Next::Stay);
-        };
-        if sight.latch == Latch::Latched {
-            return (Stage::Saving, Next::Give("the own latch is set".to_owned()));
-        }
-        match self.policy.topology.standby {
-            Standby::Hot if sight.place == Place::Closed => (self.hold(proof, out), Next::Stay),
-            Standby::Hot => {
-                let why = format!("the own relays are {}", sight.place);
-                (Stage::Saving, Next::Give(why))
-            }
-            Standby::Cold => (Stage::Closing { proof }, Next::Stay),
-        }
-    }
-
-    /// The segments close by themselves (see [`Pair::wish`]); here it is only seen that they did.
-    fn closing(&mut self, proof: Proof, ground: &Ground, out: &mut Outbox) -> (Stage, Next) {
-        if ground.place == Place::Closed && ground.moving == Moving::No {
-            (self.hold(proof, out), Next::Stay)
-        } else {
-            (Stage::Closing { proof }, Next::Stay)
-        }
-    }
-
-    fn hold(&mut self, proof: Proof, out: &mut Outbox) -> Stage {
-        self.lease.forfeit();
-        let number = self.vips.serve(Serve::Hold, out);
-        Stage::Holding { proof, number }
-    }
-
-    /// The vips are installed, or not.
-    pub(super) fn vips_held(
-        &mut self,
-        now: Instant,
-        number: u64,
-        outcome: &Result<(), String>,
-        out: &mut Outbox,
-    ) {
-        if self.vips.served(number).is_none() {
-            return;
-        }
-        let Some(mut claim) = self.claim.take_if(
-            |claim| matches!(&claim.stage, Stage::Holding { number: held, .. } if *held == number),
-        ) else {
-            return self.vips.renounce(now);
-        };
-        if let Err(error) = outcome {
-            self.claim = Some(claim);
-            return self.abandon(now, &format!("the vips are not held: {error}"), out);
-        }
-        if let Stage::Holding { proof, .. } = claim.stage {
-            self.vips.serve(Serve::Announce, out);
-            let look = self.look_from_now(now);
-            claim.stage = Stage::Verifying { proof, look };
-            self.claim = Some(claim);
-        }
-    }
-
-    /// The last read-back: vips there, relays closed, latch clear, all after the vips were installed.
-    fn verifying(
-        &mut self,
-        now: Instant,
-        proof: Proof,
-        look: u64,
-        out: &mut Outbox,
-    ) -> (Stage, Next) {
-        self.vips.step_look(now, out);
-        let seen: Option<Sight> = self.means.sight().filter(|sight| sight.number >= look);
-        let (Some(sight), Some(presence)) = (seen, self.vips.presence()) else {
-            return (Stage::Verifying { proof, look }, Next::Stay);
-        };
-        let good = sight.place == Place::Closed && sight.latch != Latch::Latched;
-        let stage = Stage::Verifying {
-            proof: proof.clone(),
-            look,
-        };
-        if !good {
-            let why = format!("read back: relays {}, latch {:?}", sight.place, sight.latch);
-            return (stage, Next::Give(why));
-        }
-        if presence != Presence::Present {
-            return (stage, Next::Give(format!("read back: vips {presence:?}")));
-        }
-        (stage, Next::Serve(proof))
     }
 }
 

@@ -4,6 +4,7 @@
 //! holds is withdrawn before the next one is fired: a hold nobody confirmed protects nobody and only cuts the peer.
 
 use super::event::FenceReport;
+use super::guard::{self, Guard};
 use super::means::{AllMeans, Fenced};
 use super::policy::MeansKind;
 use crate::node::outbox::Outbox;
@@ -191,6 +192,9 @@ impl Ladder {
     fn fail(&mut self, means: usize, why: &str, all: &AllMeans) -> Rung {
         let name = all.policy(means).map_or("", |policy| &policy.name);
         self.tried.push(format!("{name}: {why}"));
+        if !guard::holds(Guard::Withdraws) {
+            return Rung::Exhausted;
+        }
         Rung::Withdrawing { means }
     }
 

@@ -5,6 +5,7 @@
 //! your controller's generation is g", once, if g is still its generation. No clocks are compared. What if our own
 //! process sleeps past the end? The dead-man opens the relays: that is what it is for.
 
+use super::guard::{self, Guard};
 use super::policy::LeasePolicy;
 use crate::node::time::Instant;
 use crate::wire::{Heartbeat, Role};
@@ -93,7 +94,12 @@ impl Lease {
     }
 
     /// When the vips must be dropped for want of acknowledgements.
+    ///
+    /// Before the first acknowledgement of this life there is no such instant: the right is the one the last life
+    /// kicked for, nothing is kicked beyond it, and the dead-man knows its end. Dropping at once would turn every
+    /// restart of the agent into an outage.
     pub(super) fn drop_at(&self, acked_sent_at: Option<Instant>) -> Option<Instant> {
+        acked_sent_at?;
         let lead = self
             .policy
             .map_or(core::time::Duration::ZERO, |p| p.drop_lead);
@@ -102,6 +108,7 @@ impl Lease {
 
     pub(super) fn kick_right(&self, now: Instant, acked_sent_at: Option<Instant>) -> KickRight {
         match self.right_until(acked_sent_at) {
+            _ if !guard::holds(Guard::KickLimit) => KickRight::Free(None),
             None => KickRight::Free(self.policy.map(|policy| policy.right)),
             Some(until) if until > now => KickRight::Until(until),
             Some(_) => KickRight::Denied,
@@ -122,7 +129,9 @@ impl Lease {
 
     /// Our word was asked for or given, we served, or our latch moved: the peer's right may rest on something else.
     pub(super) fn forfeit(&mut self) {
-        self.claim = None;
+        if guard::holds(Guard::LeaseForfeit) {
+            self.claim = None;
+        }
     }
 
     /// When [`Lease::expired`] will be a proof.
@@ -141,7 +150,8 @@ impl Lease {
             return None;
         }
         let claim = self.claim.take()?;
-        (generation == Some(claim.generation)).then_some(LeaseExpired {
+        let same = generation == Some(claim.generation) || !guard::holds(Guard::LeaseGeneration);
+        same.then_some(LeaseExpired {
             generation: claim.generation,
         })
     }

@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use super::event::{FenceReport, PairAction};
 use super::ground::Place;
+use super::guard::{self, Guard};
 use super::policy::{MeansKind, MeansPolicy, Timing};
 use crate::board::controller::{Acknowledge, CutState, Fault, FenceReading, Hold, Latch};
 use crate::node::outbox::Outbox;
@@ -168,7 +169,8 @@ impl AllMeans {
     /// The wire proves it: our hold is acknowledged, in a look that began after the order was carried out.
     pub(super) fn confirmed_by_wire(&self, means: usize, after: u64) -> Option<Fenced> {
         let sight = self.sight.filter(|sight| sight.number >= after)?;
-        (sight.hold == Hold::Acknowledged).then(|| self.fenced(means, MeansKind::FenceWire))?
+        let proven = sight.hold == Hold::Acknowledged || !guard::holds(Guard::SilenceIsNoProof);
+        proven.then(|| self.fenced(means, MeansKind::FenceWire))?
     }
 
     /// Another means says that it is done and verified.
@@ -312,7 +314,12 @@ impl AllMeans {
                 // Somebody before us asserted it.
                 means.held = Held::Ordered;
             }
-            if means.held == Held::Ordered && wanted != Some(index) && now >= means.let_go_at {
+            let withdraws = guard::holds(Guard::Withdraws);
+            if withdraws
+                && means.held == Held::Ordered
+                && wanted != Some(index)
+                && now >= means.let_go_at
+            {
                 means.held = Held::Withdrawing;
                 self.sight = None;
                 out.pair(PairAction::Unfence { means: index });

@@ -17,12 +17,17 @@ use crate::board::controller::{CloseProof, Latch};
 use crate::node::outbox::Outbox;
 use crate::node::record::{Fact, Level};
 use crate::node::time::Instant;
-use crate::wire::{BootId, Envelope, Message};
+use crate::wire::BootId;
 
 mod active;
 mod claim;
 pub mod event;
 pub(in crate::node) mod ground;
+#[cfg(not(test))]
+mod guard;
+#[cfg(test)]
+pub(crate) mod guard;
+mod hearing;
 mod ladder;
 mod lease;
 mod means;
@@ -37,6 +42,7 @@ mod speech;
 pub mod status;
 mod vips;
 mod watch;
+mod wishes;
 mod word;
 
 pub use event::{
@@ -51,20 +57,22 @@ pub(super) use lease::KickRight;
 
 use active::Active;
 use claim::{Claim, Stage};
-use event::FenceReport as Report;
 use ground::{Ground, Moving, Place};
+use guard::Guard;
 use lease::Lease;
 use means::AllMeans;
-use memory::{Disk, Ledger};
+use memory::Ledger;
 use orders::Switchover;
-use peer::{Accepted, Peer};
-use policy::{Standby, Unwell};
+use peer::Peer;
+use policy::Standby;
 use silence::AwakeClock;
 use vips::Vips;
 use word::Word;
 
 /// The span in which hand-overs are counted.
 const HANDOVERS_SPAN: Duration = Duration::from_secs(3600);
+/// After a takeover that the peer made room for and that failed, this node does not come back by itself for so long.
+const PREEMPT_HOLD: Duration = Duration::from_secs(300);
 
 /// This node's part in the pair.
 #[derive(Debug, Clone)]
@@ -97,6 +105,8 @@ pub(super) struct Pair {
     /// An election was asked for and not answered.
     unanswered: bool,
     preempt_from: Option<Instant>,
+    /// Not before then: the last one cost an outage and came to nothing.
+    preempt_hold: Instant,
     leaving_since: Option<Instant>,
     handovers: VecDeque<Instant>,
     rejected: u64,
@@ -146,6 +156,7 @@ impl Pair {
             retry_at: now,
             unanswered: false,
             preempt_from: None,
+            preempt_hold: now,
             leaving_since: None,
             handovers: VecDeque::new(),
             rejected: 0,
@@ -158,117 +169,6 @@ impl Pair {
         self.clock.turn(now, due);
         let limit = self.policy.timing.suspect_after;
         self.peer.outdate(&self.clock, limit);
-    }
-
-    /// Something happened.
-    pub(super) fn handle(&mut self, now: Instant, event: PairEvent, out: &mut Outbox) {
-        match event {
-            PairEvent::Started { boot, saved } => {
-                self.boot = Some(boot);
-                self.started_at = Some(now);
-                self.ledger.restore(saved);
-                self.used_epoch = self.used_epoch.max(self.ledger.saved_epoch());
-            }
-            PairEvent::Persisted { sequence, outcome } => {
-                if self.ledger.persisted(sequence, outcome) == Disk::Failed {
-                    let error = self.ledger.fault.clone().unwrap_or_default();
-                    out.record(now, Level::Alarm, Fact::LedgerFailed { error });
-                }
-            }
-            PairEvent::Heard {
-                link,
-                envelope,
-                message,
-            } => self.heard(now, link, envelope, message, out),
-            PairEvent::LinkCarrier { link, carrier } => self.peer.carrier(link, carrier),
-            PairEvent::LinkRefused { link } => self.peer.refused(now, link),
-            PairEvent::VipContested => self.contested(out),
-            PairEvent::VipsHeld { number, outcome } => self.vips_held(now, number, &outcome, out),
-            PairEvent::VipsDropped { number, outcome } => self.vips.dropped(now, number, outcome),
-            PairEvent::VipsRefreshed { number, outcome } => {
-                self.vips.served(number);
-                self.vips.fault = outcome.err();
-            }
-            PairEvent::Announced { number, .. } => {
-                self.vips.served(number);
-            }
-            PairEvent::VipsRead { number, outcome } => self.vips.read(now, number, outcome),
-            PairEvent::TicketTaken { outcome } => self.ticket_taken(now, outcome, out),
-            PairEvent::FenceRead { sequence, outcome } => self.means.saw(now, sequence, outcome),
-            PairEvent::Fenced {
-                nonce,
-                means,
-                outcome,
-            } => self.fence_reported(means, nonce, &outcome),
-            PairEvent::Unfenced { means, outcome } => self.means.unfenced(now, means, &outcome),
-            PairEvent::MeansProbed { means, outcome } => self.means.probed(now, means, outcome),
-            PairEvent::Requested {
-                request,
-                actor,
-                command,
-            } => self.requested(now, request, actor, command, out),
-        }
-    }
-
-    fn heard(
-        &mut self,
-        now: Instant,
-        link: usize,
-        envelope: Envelope,
-        message: Message,
-        out: &mut Outbox,
-    ) {
-        let Some(us) = self.boot else { return };
-        if self.peer.hear(now, &self.clock, link, envelope) == Accepted::Stale {
-            self.rejected = self.rejected.saturating_add(1);
-            return;
-        }
-        match message {
-            Message::Heartbeat(heartbeat) => {
-                self.used_epoch = self.used_epoch.max(heartbeat.epoch);
-                let acknowledge = self.may_acknowledge(&heartbeat);
-                self.lease.heard(now, &heartbeat);
-                self.peer.take(now, &self.clock, us, heartbeat, acknowledge);
-                if self.lease.bound() || !self.agrees() {
-                    self.lease.forfeit();
-                }
-            }
-            Message::Ask(ask) => self.asked(now, envelope.boot, ask, out),
-            Message::Answer(answer) => {
-                if let Some(word) = self.answered(answer) {
-                    self.word_given(now, word);
-                }
-            }
-            Message::Decline(decline) => {
-                if self.word.pending() {
-                    self.abandon(now, "the peer declined", out);
-                    self.word.declined = Some(decline.reason);
-                }
-            }
-            Message::FenceOrder(order) => self.ordered(now, envelope.boot, order, out),
-            Message::FenceAnswer(answer) => {
-                if let Some(ladder) = self.claim.as_mut().and_then(Claim::ladder) {
-                    ladder.peer_answered(answer, &self.means);
-                }
-            }
-            Message::Pin(_) => {}
-        }
-    }
-
-    fn word_given(&mut self, now: Instant, word: word::Released) {
-        let proof = proof::Proof::Released(word);
-        let stage = self.check(now, proof);
-        if let Some(claim) = &mut self.claim {
-            claim.stage = stage;
-        }
-    }
-
-    fn fence_reported(&mut self, means: usize, nonce: u64, report: &Report) {
-        let claims = self.claim.as_mut().and_then(Claim::ladder);
-        let serves = self.active.as_mut().and_then(Active::ladder);
-        if let Some(ladder) = claims.or(serves) {
-            ladder.reported(means, nonce, report, &self.means);
-        }
     }
 
     /// Everything that is due, from the own hardware outwards.
@@ -305,7 +205,7 @@ impl Pair {
             && self.generation.is_some()
             && ground.generation != self.generation;
         self.generation = ground.generation.or(self.generation);
-        if moved || ground.latch == Latch::Latched {
+        if (moved || ground.latch == Latch::Latched) && guard::holds(Guard::VoidedByCut) {
             self.lease.forfeit();
             self.word.void();
         }
@@ -343,7 +243,7 @@ impl Pair {
         if served && stands && may && ground.dead_man == ground::Guard::Stands {
             return self.adopt(now, out);
         }
-        if presence != Presence::Absent {
+        if presence != Presence::Absent && guard::holds(Guard::PurgesAtStart) {
             self.vips.renounce(now);
         }
     }
@@ -382,7 +282,7 @@ impl Pair {
             return;
         }
         self.vips.step_down(now, out);
-        if self.vips.quiet() {
+        if self.vips.quiet() || !guard::holds(Guard::BoundUntilQuiet) {
             // Until here a demoted node's kicks ended with its lease.
             self.lease.unbind();
         }
@@ -427,6 +327,11 @@ impl Pair {
     }
 
     fn tell_claim_failed(&mut self, now: Instant, claim: &Claim, why: &str, out: &mut Outbox) {
+        if matches!(claim.why, claim::Why::Ask(_)) && claim.proof().is_some() {
+            // The peer stopped serving for it, for nothing.
+            self.note_handover(now);
+            self.preempt_hold = now + PREEMPT_HOLD;
+        }
         let elected = matches!(&claim.stage, Stage::Asking { .. })
             && claim.why == claim::Why::Ask(crate::wire::AskReason::Election);
         self.unanswered |= elected && now >= claim.until();
@@ -445,90 +350,5 @@ impl Pair {
     fn stands_cut(&self) -> bool {
         let ground = self.ground.as_ref();
         ground.is_some_and(|ground| ground.place == Place::Cut && ground.moving == Moving::No)
-    }
-
-    // ---- what the node asks of its pair
-
-    /// Where the relays should be, health and operators aside.
-    pub(super) fn wish(&self) -> Wish {
-        if self.word.obeying() {
-            return Wish::Cut;
-        }
-        if self.active.is_some() {
-            return Wish::Keep;
-        }
-        if !self.settled {
-            return Wish::Keep;
-        }
-        match (self.policy.topology.standby, &self.claim) {
-            (Standby::Hot, Some(_)) => Wish::Keep,
-            (Standby::Hot, None) if self.vips.quiet() && !self.word.pending() => {
-                Wish::Close(CloseProof::NotServing)
-            }
-            (Standby::Hot, None) => Wish::Keep,
-            (Standby::Cold, Some(claim)) if claim.needs_closed() => {
-                let proof = claim.proof().map(proof::Proof::to_close);
-                proof.map_or(Wish::Keep, Wish::Close)
-            }
-            (Standby::Cold, _) => Wish::Cut,
-        }
-    }
-
-    /// What failing checks do to the relays here.
-    pub(super) fn unwell_cuts(&self) -> bool {
-        self.policy.topology.unwell == Unwell::IsCut
-    }
-
-    /// How far the dead-man may be kicked.
-    pub(super) fn kick_right(&self, now: Instant) -> KickRight {
-        if !self.settled {
-            // Whether vips are served is not known yet; if they are, the right ends by itself.
-            return KickRight::Denied;
-        }
-        self.lease.kick_right(now, self.peer.acked_sent_at())
-    }
-
-    /// An arm reaches a whole window ahead, whenever it is carried out: never while a lease ends sooner.
-    pub(super) fn may_arm(&self) -> bool {
-        self.settled && !self.lease.bound()
-    }
-
-    pub(super) fn is_active(&self) -> bool {
-        self.active.is_some()
-    }
-
-    /// The ticket a cold claim took before its proof; the first segment closes on it.
-    pub(super) fn take_claim_ticket(&mut self) -> Option<crate::board::controller::Ticket> {
-        self.claim.as_mut()?.ticket.take()
-    }
-
-    /// It serves and waits for the peer to take over before the relays may go.
-    pub(super) fn handing_over(&self) -> bool {
-        self.active.is_some() || !self.vips.quiet()
-    }
-
-    /// When something is due next.
-    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
-        self.boot?;
-        let mut at = vec![self.heartbeat_at];
-        at.extend(self.means.next());
-        at.extend(self.vips.next(now));
-        at.extend(self.claim.as_ref().and_then(Claim::deadline));
-        at.extend(self.lease.drop_at(self.peer.acked_sent_at()));
-        let part = if let Some(active) = &self.active {
-            at.extend(active.deadline());
-            at.push(active.refresh_at());
-            at.push(active.fence_at());
-            As::Active
-        } else {
-            at.push(self.retry_at);
-            at.extend(self.lease.expires_at());
-            As::Backup
-        };
-        at.extend(self.suspect_in(now, part).map(|left| now + left));
-        at.into_iter()
-            .filter(|at| *at > now)
-            .min()
-            .or(Some(self.heartbeat_at))
     }
 }

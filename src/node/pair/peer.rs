@@ -8,6 +8,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use super::event::Carrier;
+use super::guard::{self, Guard};
 use super::silence::{AwakeClock, Since};
 use crate::node::time::Instant;
 use crate::wire::{BootId, Envelope, Hears, Heartbeat, LINKS_MAX, Role};
@@ -85,7 +86,8 @@ impl Peer {
         link: usize,
         envelope: Envelope,
     ) -> Accepted {
-        if self.retired.contains(&envelope.boot) {
+        let ordered = guard::holds(Guard::OneCounter);
+        if self.retired.contains(&envelope.boot) && ordered {
             return Accepted::Stale;
         }
         if self.boot != Some(envelope.boot) {
@@ -97,7 +99,7 @@ impl Peer {
             link.counter = envelope.counter;
             link.heard_at = Some(now);
         }
-        if envelope.counter <= self.counter {
+        if envelope.counter <= self.counter && ordered {
             return Accepted::Stale;
         }
         self.counter = envelope.counter;

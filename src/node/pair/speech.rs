@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use super::Pair;
 use super::event::LinkSet;
-use super::ground::{Controller, Ground, Guard};
+use super::ground::{Controller, Ground, Guard as Behind};
+use super::guard::{self, Guard};
 use crate::board::controller::Latch;
 use crate::node::outbox::Outbox;
 use crate::node::time::Instant;
@@ -18,7 +19,7 @@ impl Pair {
     /// The role as others may know it: Active only after the last read-back.
     pub(super) fn role(&self) -> Role {
         let unable = self.ground.as_ref().is_none_or(|ground| {
-            ground.controller == Controller::Silent || ground.dead_man == Guard::Missing
+            ground.controller == Controller::Silent || ground.dead_man == Behind::Missing
         });
         if self.active.is_some() {
             Role::Active
@@ -78,7 +79,9 @@ impl Pair {
 
     /// The generation by which the peer may judge our lease: only while we are bound, and hold nothing of it.
     fn names_generation(&self) -> Option<u32> {
-        let serves = self.active.is_some() && self.lease.bound() && !self.means.holds();
+        let serves = self.active.is_some()
+            && self.lease.bound()
+            && (!self.means.holds() || !guard::holds(Guard::NamesNoneWhileHolding));
         self.peer.last().filter(|_| serves)?.generation
     }
 
@@ -92,6 +95,7 @@ impl Pair {
             .map(|claim| claim.epoch)
             .or(self.active.as_ref().map(|active| active.epoch));
         let serves = heartbeat.role == Role::Active || heartbeat.flags.bound;
-        !(serves && ours.is_some_and(|ours| heartbeat.epoch < ours))
+        !guard::holds(Guard::RefusesOldEpoch)
+            || !(serves && ours.is_some_and(|ours| heartbeat.epoch < ours))
     }
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use core::time::Duration;
 
 use super::event::{PairAction, Presence};
+use super::guard::{self, Guard};
 use crate::node::outbox::Outbox;
 use crate::node::time::Instant;
 
@@ -150,7 +151,8 @@ impl Vips {
 
     /// Nothing of ours may be served: drop what is or may be there, then look.
     pub(super) fn step_down(&mut self, now: Instant, out: &mut Outbox) {
-        let found = matches!(self.presence, Some(Presence::Present | Presence::Partial));
+        let found = matches!(self.presence, Some(Presence::Present | Presence::Partial))
+            && guard::holds(Guard::PurgesAtStart);
         let due = self.must_drop || found;
         if due && self.dropping.is_none() && now >= self.try_at {
             let number = self.number();

@@ -6,7 +6,8 @@
 use core::time::Duration;
 
 use super::claim::Why;
-use super::ground::{Controller, Guard, Moving, Place};
+use super::ground::{Controller, Guard as Behind, Moving, Place};
+use super::guard::{self, Guard};
 use super::orders::Target;
 use super::policy::Standby;
 use super::refusal::Refusal;
@@ -173,12 +174,13 @@ impl Pair {
         self.preferred()
             && !self.quarantined
             && self.handovers_left(now)
+            && now >= self.preempt_hold
             && waited.is_some_and(|(from, delay)| now.since(from) >= delay)
     }
 
     /// Fenced or crashed, and not joined since: not alone, unless it was the last Active.
     pub(super) fn may_claim_alone(&self) -> bool {
-        !self.quarantined || self.ledger.wanted().last_active
+        !self.quarantined || !guard::holds(Guard::Quarantine) || self.ledger.wanted().last_active
     }
 
     /// What speaks against a claim whatever the peer does.
@@ -199,7 +201,7 @@ impl Pair {
         if ground.controller == Controller::Silent {
             found.push(Refusal::NoController);
         }
-        if ground.dead_man == Guard::Missing {
+        if ground.dead_man == Behind::Missing {
             found.push(Refusal::NoDeadMan);
         }
         if ground.latch == Latch::Latched {
@@ -215,7 +217,8 @@ impl Pair {
         if ground.moving != Moving::No {
             found.push(Refusal::RelayMoving);
         }
-        if !self.vips.quiet() && self.active.is_none() {
+        let claims_quiet = guard::holds(Guard::ClaimsQuiet);
+        if claims_quiet && !self.vips.quiet() && self.active.is_none() {
             found.push(Refusal::NotQuiet);
         }
         if ground.health.failing > 0 {

@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use super::Pair;
 use super::event::PairAction;
+use super::guard::{self, Guard};
 use crate::node::outbox::Outbox;
 use crate::node::time::Instant;
 use crate::wire::{
@@ -83,7 +84,10 @@ impl Word {
     }
 
     fn accept(&mut self, answer: Answer) -> Option<Released> {
-        let number = self.pending.take_if(|number| *number == answer.number)?;
+        let any = !guard::holds(Guard::WordNumber);
+        let number = self
+            .pending
+            .take_if(|number| *number == answer.number || any)?;
         Some(Released { number })
     }
 
@@ -112,7 +116,7 @@ impl Pair {
             return self.send(now, message, out);
         }
         // The other's request goes before ours: ours is void from here on.
-        if self.word.pending() {
+        if self.word.pending() && guard::holds(Guard::WordsDoNotCross) {
             self.abandon(now, "the peer asked too and goes first", out);
         }
         if self.active.is_some() {
@@ -128,7 +132,8 @@ impl Pair {
 
     fn declines(&self, now: Instant, reason: AskReason) -> Option<DeclineReason> {
         let talking = self.talking(now);
-        if self.word.pending() && self.preferred() && self.active.is_none() {
+        let crosses = self.word.pending() && guard::holds(Guard::WordsDoNotCross);
+        if crosses && self.preferred() && self.active.is_none() {
             return Some(DeclineReason::AskedFirst);
         }
         if self.claim.is_some() && !self.word.pending() {
@@ -180,7 +185,9 @@ impl Pair {
         self.word.forget_old(now);
         let peer = self.peer.boot();
         let same_peer = |boot: BootId| peer == Some(boot);
-        if !self.vips.quiet() || self.claim.is_some() || self.active.is_some() {
+        let quiet = self.vips.quiet() || !guard::holds(Guard::AnswersQuiet);
+        let claims = self.claim.is_some() && guard::holds(Guard::WordsDoNotCross);
+        if !quiet || claims || self.active.is_some() {
             return;
         }
         let epoch = self.used_epoch;

@@ -3,17 +3,21 @@
 use core::time::Duration;
 
 use super::appliance::Host;
+use super::driver::is_momentous;
 use super::kernel::{Call, Vips};
 use super::net::LinkKind;
 use super::world::{Due, World};
 use crate::node::pair::{Carrier, PairAction, PairEvent, PairMemory};
 use crate::node::{Action, Event, Verdict};
-use crate::wire::{Envelope, Message};
+use crate::wire::{Envelope, Message, Role};
 
 impl World {
     pub(super) fn act(&mut self, node: usize, action: Action) {
         self.film_action(node, &action);
         self.witness(node, &action);
+        if is_momentous(&action) {
+            self.moments += 1;
+        }
         match action {
             Action::Pair(action) => self.act_for_pair(node, *action),
             Action::Record(_)
@@ -116,6 +120,7 @@ impl World {
             let until = appliance.paused_until.unwrap_or(self.now) + Duration::from_micros(2);
             return self.put_at(until, Due::Kernel { node, life, call });
         }
+        self.moments += 1;
         let lifetime = self.setup.vip_lifetime;
         let kernel = &mut appliance.kernel;
         let mut outcome = Ok(());
@@ -241,7 +246,15 @@ impl World {
             }
             return;
         }
-        let message = self.mutant.message(message);
+        if !matches!(message, Message::Heartbeat(_)) {
+            self.moments += 1;
+        }
+        self.ledger.heard_at[to] = Some(self.now);
+        if let Message::Heartbeat(heartbeat) = &message
+            && heartbeat.role == Role::Active
+        {
+            self.ledger.tainted[to] = false;
+        }
         self.tell(
             to,
             PairEvent::Heard {

@@ -11,6 +11,7 @@ use fencepost_firmware::{
     RelayState as Coil, Reply, SegmentMask, Strapping, TimerState, unpowered,
 };
 
+use super::mutant::Mutant;
 use crate::board::controller::{
     Acknowledge, ArmProof, Armed, CloseProof, CutState, DeadManReading, Evidence, Fault,
     FenceReading, Hold, Latch, Reading, RelayState, SegmentReading,
@@ -104,6 +105,20 @@ impl Board {
             peer_ack: self.lines.1,
             contacts,
         }
+    }
+
+    /// What its pins show, with a controller that acknowledges as `mutant` does.
+    pub(super) fn outputs_of(&self, mutant: Mutant) -> Outputs {
+        let mut outputs = self.outputs();
+        let Some(controller) = &self.controller else {
+            return outputs;
+        };
+        match mutant {
+            Mutant::AcknowledgesByLatch => outputs.ack = Line::from_bool(controller.latched()),
+            Mutant::AcknowledgesByContact => outputs.ack = Line::from_bool(!self.connected()),
+            _ => {}
+        }
+        outputs
     }
 
     pub(super) fn outputs(&self) -> Outputs {

@@ -41,6 +41,24 @@ pub(super) fn rank(order: &Action) -> u8 {
     }
 }
 
+/// Whether it can change who is on the wire.
+pub(super) fn is_momentous(order: &Action) -> bool {
+    match order {
+        Action::TakeTicket { .. } | Action::Close { .. } | Action::Cut { .. } => true,
+        Action::Pair(action) => matches!(
+            **action,
+            PairAction::TakeTicket
+                | PairAction::Fence { .. }
+                | PairAction::Unfence { .. }
+                | PairAction::Persist { .. }
+                | PairAction::HoldVips { .. }
+                | PairAction::DropVips { .. }
+                | PairAction::Advertise { .. }
+        ),
+        _ => false,
+    }
+}
+
 impl Appliance {
     /// What the driver makes of an order at this moment.
     pub(super) fn prepare(&self, now: Instant, order: Action) -> Prepared {

@@ -9,10 +9,13 @@ use super::world::World;
 use crate::board::controller::CloseProof;
 use crate::node::pair::PairAction;
 use crate::node::{Action, Instant};
-use crate::wire::Role;
+use crate::wire::{Message, Role};
 
 /// A relay that lost its right is open after this: travel, sampling, drift.
 const OPENING_MAX: Duration = Duration::from_millis(15);
+
+/// Hearing nothing for so long, a node is alone.
+const ALONE_AFTER: Duration = Duration::from_millis(300);
 
 /// What the checks remember.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +25,10 @@ pub(super) struct Ledger {
     pub(super) data_up: [bool; 2],
     /// Since when a connected node has had no running dead-man.
     unguarded: [Option<Instant>; 2],
+    /// Latched since it last stood beside an Active.
+    pub(super) tainted: [bool; 2],
+    /// When a node last heard anything of the other.
+    pub(super) heard_at: [Option<Instant>; 2],
     /// Who served in which epoch.
     epochs: BTreeMap<u64, usize>,
     /// Times a node became Active.
@@ -42,6 +49,12 @@ impl World {
         }
         for node in [0, 1] {
             self.check_guard(node);
+            let controller = self.nodes[node].board.controller.as_ref();
+            let told = self.nodes[node]
+                .disk
+                .memory
+                .is_some_and(|memory| memory.fenced);
+            self.ledger.tainted[node] |= told && controller.is_some_and(|c| c.latched());
         }
     }
 
@@ -81,6 +94,18 @@ impl World {
     }
 
     fn witness_pair(&mut self, node: usize, action: &PairAction) {
+        if let PairAction::Send {
+            message: Message::Heartbeat(heartbeat),
+            ..
+        } = action
+        {
+            let controller = self.nodes[node].board.controller.as_ref();
+            let holds = controller.is_some_and(fencepost_firmware::Controller::holds);
+            if holds && heartbeat.names_generation.is_some() {
+                let what = "names the generation of a peer that it holds";
+                self.broke(format!("I2: node {node} {what}"));
+            }
+        }
         let PairAction::Advertise {
             role: Role::Active,
             epoch,
@@ -89,6 +114,13 @@ impl World {
             return;
         };
         self.ledger.takeovers += 1;
+        let heard = self.ledger.heard_at[node];
+        let alone = heard.is_none_or(|at| self.now.since(at) > ALONE_AFTER);
+        if core::mem::take(&mut self.ledger.tainted[node]) && alone {
+            self.broke(format!(
+                "I6: node {node} was fenced, has not joined, and serves alone"
+            ));
+        }
         let saved = self.nodes[node]
             .disk
             .memory

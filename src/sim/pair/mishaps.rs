@@ -167,6 +167,14 @@ fn draw_span(dice: &mut Dice) -> Duration {
 
 impl World {
     pub(super) fn befall(&mut self, mishap: Mishap) {
+        let repairs = matches!(
+            mishap,
+            Mishap::PowerBack { .. } | Mishap::ControllerBack { .. }
+        );
+        if self.healed && !repairs {
+            return;
+        }
+        self.mishaps += 1;
         self.note(|| format!("-- {mishap:?}"));
         match mishap {
             Mishap::AgentDies { node, back } => {
@@ -286,6 +294,7 @@ impl World {
     /// Everything is repaired. Nobody helps the protocol itself.
     pub(super) fn heal(&mut self) {
         self.note(|| "-- everything is repaired".to_owned());
+        self.healed = true;
         for link in &mut self.links {
             link.cut = false;
             link.ways = [super::net::Way::default(); 2];

@@ -8,16 +8,33 @@ mod acting;
 mod appliance;
 mod board;
 mod driver;
+#[cfg(test)]
+mod explore;
 mod invariants;
 mod kernel;
 mod mishaps;
 mod mutant;
+#[cfg(test)]
+mod narrate;
 mod net;
-pub mod run;
+mod process;
+mod run;
 mod scenario;
+mod sweep;
+mod thread;
 mod world;
 
-pub use run::{Outcome, run, sweep};
+pub use run::{Outcome, run};
+pub use sweep::{Report, sweep};
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod directed_tests;
+#[cfg(test)]
+mod explore_tests;
+#[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
+mod mutant_tests;

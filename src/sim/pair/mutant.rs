@@ -4,12 +4,12 @@
 use fencepost_firmware::{Command, Proof};
 
 use super::board::Board;
-use crate::node::pair::{PairMemory, Presence};
-use crate::node::{Event, Instant};
-use crate::wire::Message;
+use crate::node::Instant;
+use crate::node::pair::Presence;
 
 /// What is taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(not(test), expect(dead_code, reason = "only tests take guards away"))]
 pub(super) enum Mutant {
     /// Nothing.
     #[default]
@@ -24,12 +24,23 @@ pub(super) enum Mutant {
     AnswersSavesEarly,
     /// Close on `Fenced` without the controller reading the acknowledge.
     NoInterlock,
+    /// Both: a close is executed whenever it comes.
+    BareClose,
+    /// The controller acknowledges as soon as it is latched, contacts or not.
+    AcknowledgesByLatch,
+    /// The controller acknowledges by its contacts alone, latched or not.
+    AcknowledgesByContact,
 }
 
 impl Mutant {
     /// The order as the controller gets it.
     pub(super) fn command(self, now: Instant, command: Command, board: &mut Board) -> Command {
         match (self, command) {
+            (Self::BareClose, Command::Close { segments, .. }) => Command::Close {
+                ticket: board.take_any_ticket(now),
+                proof: Proof::NotServing,
+                segments,
+            },
             (
                 Self::NoInterlock,
                 Command::Close {
@@ -55,18 +66,6 @@ impl Mutant {
             }
             (_, command) => command,
         }
-    }
-
-    pub(super) fn event(self, event: Event) -> Option<Event> {
-        Some(event)
-    }
-
-    pub(super) fn message(self, message: Message) -> Message {
-        message
-    }
-
-    pub(super) fn memory(self, memory: PairMemory) -> PairMemory {
-        memory
     }
 
     pub(super) fn presence(self, presence: Presence) -> Presence {

@@ -1,4 +1,7 @@
-//! One seed: a world is drawn, troubled, repaired, and must come back.
+//! One seed: a world is drawn and troubled; where it is then repaired, it must come back.
+//!
+//! Storm: faults upon faults, none of them followed by help; nothing but safety is asked. Heal: some faults, then
+//! everything is repaired, and exactly one node must serve within [`RECOVERY_MAX`], the other ready beside it.
 
 use core::time::Duration;
 
@@ -8,17 +11,20 @@ use super::scenario::Setup;
 use super::world::{Due, World};
 use crate::node::Instant;
 use crate::sim::dice::Dice;
+use crate::sim::run::Mode;
 
 /// Once everything is repaired, exactly one node serves within this time, and the other stands ready.
-const RECOVERY_MAX: Duration = Duration::from_secs(8);
+pub(super) const RECOVERY_MAX: Duration = Duration::from_secs(8);
 /// And stays so for this long.
 const STABLE_FOR: Duration = Duration::from_millis(700);
 
-/// What became of a seed.
+/// What became of a world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// The seed.
     pub seed: u64,
+    /// What was asked of it.
+    pub mode: Mode,
     /// What was broken first, if anything was.
     pub broken: Option<String>,
     /// What happened, if it was asked for.
@@ -27,14 +33,27 @@ pub struct Outcome {
     pub takeovers: u64,
     /// Turns of both agents.
     pub turns: u64,
+    /// Faults that struck.
+    pub mishaps: u64,
+    /// How long it lived.
+    pub lived: Duration,
+    /// From the repair until one node served and the other stood ready, for good.
+    pub recovered_in: Option<Duration>,
 }
 
-/// Runs one seed. `film`: keep what happens.
-pub fn run(seed: u64, film: bool) -> Outcome {
-    run_with(seed, film, Mutant::Faithful)
+impl Outcome {
+    /// The line that runs it again.
+    pub fn again(&self) -> String {
+        format!("hil sim --pair --seed {} --mode {}", self.seed, self.mode)
+    }
 }
 
-pub(super) fn run_with(seed: u64, film: bool, mutant: Mutant) -> Outcome {
+/// Lives one world. `film`: keep what happens.
+pub fn run(seed: u64, mode: Mode, film: bool) -> Outcome {
+    run_with(seed, mode, film, Mutant::Faithful)
+}
+
+pub(super) fn run_with(seed: u64, mode: Mode, film: bool, mutant: Mutant) -> Outcome {
     let mut dice = Dice::new(seed);
     let setup = Setup::drawn(&mut dice);
     let mut script = dice.fork();
@@ -44,15 +63,29 @@ pub(super) fn run_with(seed: u64, film: bool, mutant: Mutant) -> Outcome {
         world.film = Some(vec![setup]);
     }
     boot(&mut world, &mut script);
-    trouble(&mut world, &mut script);
-    world.heal();
-    recover(&mut world);
+    let mut recovered_in = None;
+    match mode {
+        Mode::Storm => {
+            for _ in 0..2 + script.index(4) {
+                trouble(&mut world, &mut script);
+            }
+        }
+        Mode::Heal => {
+            trouble(&mut world, &mut script);
+            world.heal();
+            recovered_in = recover(&mut world);
+        }
+    }
     Outcome {
         seed,
+        mode,
         broken: world.ledger.broken.take(),
         film: world.film.take().unwrap_or_default(),
         takeovers: world.ledger.takeovers,
         turns: world.turns,
+        mishaps: world.mishaps,
+        lived: world.now.since(Instant::ZERO),
+        recovered_in,
     }
 }
 
@@ -83,11 +116,82 @@ fn trouble(world: &mut World, script: &mut Dice) {
             world.put(begins + lasts, Due::Mishap(end));
         }
     }
+    // A lease counts on relays that open; where one may stick there must be none.
+    if !world.setup.lease && script.chance(200) {
+        let node = script.index(2);
+        let begins = script.millis(0, 2_000);
+        let lasts = script.millis(50, 2_500);
+        let relay = |stuck| Mishap::Relay { node, stuck };
+        world.put(begins, Due::Mishap(relay(true)));
+        world.put(begins + lasts, Due::Mishap(relay(false)));
+    }
+    if script.chance(700) {
+        isolation(world, script, span);
+    }
     world.run_for(span);
 }
 
-fn recover(world: &mut World) {
-    let until = world.now + RECOVERY_MAX;
+/// Faults that meet: all links at once, often with the fence cables, and something happening to the agents just
+/// then. Drawn one by one they would hardly ever coincide.
+fn isolation(world: &mut World, script: &mut Dice, span: Duration) {
+    let at = script.micros(0, u64::try_from(span.as_micros()).unwrap_or(0) / 2);
+    let lasts = script.millis(30, 1_500);
+    let from = script.index(3);
+    for link in 0..world.links.len() {
+        for node in [0, 1] {
+            if from == 2 || from == node {
+                let way = |blocked| Mishap::Way {
+                    link,
+                    from: node,
+                    blocked,
+                };
+                world.put(at, Due::Mishap(way(true)));
+                world.put(at + lasts, Due::Mishap(way(false)));
+            }
+        }
+    }
+    for node in [0, 1] {
+        if script.chance(350) {
+            let cable = |intact| Mishap::Cable { node, intact };
+            let lasts = script.millis(10, 2_500);
+            world.put(at, Due::Mishap(cable(false)));
+            world.put(at + lasts, Due::Mishap(cable(true)));
+        }
+    }
+    for _ in 0..script.index(4) {
+        let node = script.index(2);
+        let near = at + script.millis(0, 700);
+        let mishap = match script.index(6) {
+            0 => Mishap::Pause {
+                node,
+                span: script.millis(1, 900),
+            },
+            1 => Mishap::AgentDies {
+                node,
+                back: Some(script.millis(1, 300)),
+            },
+            2 => Mishap::ControllerDark {
+                node,
+                back: script.millis(1, 100),
+            },
+            3 => Mishap::SlowKernel {
+                node,
+                by: script.millis(20, 1_500),
+            },
+            4 => Mishap::Switchover { node },
+            _ => Mishap::PowerCut {
+                node,
+                back: script.millis(10, 900),
+            },
+        };
+        world.put(near, Due::Mishap(mishap));
+    }
+}
+
+/// How long it took until it was good for good.
+fn recover(world: &mut World) -> Option<Duration> {
+    let healed_at = world.now;
+    let until = healed_at + RECOVERY_MAX;
     let mut good_since: Option<Instant> = None;
     let mut last = String::new();
     while world.ledger.broken.is_none() && world.now < until {
@@ -96,7 +200,7 @@ fn recover(world: &mut World) {
             Ok(_) => {
                 let since = *good_since.get_or_insert(world.now);
                 if world.now.since(since) >= STABLE_FOR {
-                    return;
+                    return Some(since.since(healed_at));
                 }
             }
             Err(why) => {
@@ -106,30 +210,5 @@ fn recover(world: &mut World) {
         }
     }
     world.broke(format!("not recovered after {RECOVERY_MAX:?}: {last}"));
-}
-
-/// Runs seeds in order until one fails.
-pub fn sweep(first: u64, count: u64) -> Result<Totals, Box<Outcome>> {
-    let mut totals = Totals::default();
-    for seed in first..first.saturating_add(count) {
-        let outcome = run(seed, false);
-        if outcome.broken.is_some() {
-            return Err(Box::new(outcome));
-        }
-        totals.seeds += 1;
-        totals.takeovers += outcome.takeovers;
-        totals.turns += outcome.turns;
-    }
-    Ok(totals)
-}
-
-/// What many seeds came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Totals {
-    /// Seeds that held.
-    pub seeds: u64,
-    /// Times a node became Active.
-    pub takeovers: u64,
-    /// Turns of all agents.
-    pub turns: u64,
+    None
 }

@@ -37,6 +37,7 @@ const fn ms(millis: u64) -> Duration {
 
 impl Setup {
     /// The default: side by side and hot, fence wire and lease.
+    #[cfg(test)]
     pub(super) fn plain() -> Self {
         Self {
             topology: Topology::PARALLEL_HOT,
@@ -66,7 +67,7 @@ impl Setup {
             topology: dice.pick(&topologies).unwrap_or(Topology::PARALLEL_HOT),
             segments: if dice.chance(300) { 2 } else { 1 },
             lease,
-            wire: !lease || dice.chance(900),
+            wire: !lease || dice.chance(700),
             preempt: dice.chance(200).then_some(ms(400)),
             vip_lifetime: dice.chance(400).then_some(ms(900)),
             late_us: dice.between(100, 3_000),

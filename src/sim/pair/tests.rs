@@ -1,26 +1,24 @@
-use super::run::{run, sweep};
+use super::run::run;
+use super::sweep::sweep;
+use crate::sim::run::Mode;
 
-/// Seeds of every ordinary test run.
-const SEEDS: u64 = 150;
+/// Seeds of every ordinary test run; thousands are `hil sim --pair`'s.
+const SEEDS: u64 = 60;
 
 #[test]
 fn no_seed_breaks_what_must_hold() {
-    if let Ok(seed) = std::env::var("PAIR_SEED") {
-        let outcome = run(seed.parse().unwrap(), true);
-        println!("{}", outcome.film.join("\n"));
-        assert_eq!(outcome.broken, None);
-        return;
-    }
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let first = number("PAIR_FIRST").unwrap_or(0);
-    let count = number("PAIR_SEEDS").unwrap_or(SEEDS);
-    match sweep(first, count) {
-        Ok(totals) => println!("{totals:?}"),
-        Err(outcome) => panic!(
-            "seed {}: {}\nagain: PAIR_SEED={} cargo test --lib sim::pair -- --nocapture no_seed",
-            outcome.seed,
-            outcome.broken.clone().unwrap_or_default(),
-            outcome.seed
-        ),
+    let report = sweep(0, SEEDS, &[Mode::Storm, Mode::Heal], 2);
+    println!("{report}");
+    assert!(report.broken.is_empty(), "{report}");
+    assert_eq!((report.worlds, report.healed), (SEEDS * 2, SEEDS));
+    assert!(report.takeovers > report.worlds, "{report}");
+}
+
+#[test]
+fn a_seed_is_a_world() {
+    for mode in [Mode::Storm, Mode::Heal] {
+        let outcome = run(5, mode, true);
+        assert!(outcome.film.len() > 20 && outcome.mishaps > 0);
+        assert_eq!(run(5, mode, true), outcome);
     }
 }

@@ -4,22 +4,22 @@
 //! millisecond while anything on them moves, and sleep otherwise.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use fencepost_firmware::{Rank as Strap, Strapping};
 
-use super::appliance::{Agent, Appliance, BusState, Disk, Host, HostClock};
+use super::appliance::{Appliance, BusState, Disk, Host, HostClock};
 use super::board::Board;
 use super::driver::Prepared;
 use super::invariants::Ledger;
 use super::kernel::{Call, Kernel};
 use super::mutant::Mutant;
 use super::net::{Cable, Link, LinkKind};
-use super::scenario::{Setup, policy};
-use crate::node::pair::{PairEvent, PairMemory, SavedPair};
-use crate::node::{Action, Event, Instant, Node, Saved};
+use super::scenario::Setup;
+use crate::node::pair::{PairEvent, PairMemory};
+use crate::node::{Action, Event, Instant};
 use crate::sim::dice::Dice;
-use crate::wire::{BootId, Envelope, Message};
+use crate::wire::{Envelope, Message};
 
 /// The controllers' main loop.
 const BOARD_STEP: Duration = Duration::from_millis(1);
@@ -39,8 +39,27 @@ pub(super) struct World {
     pub(super) mutant: Mutant,
     pub(super) ledger: Ledger,
     pub(super) film: Option<Vec<String>>,
+    /// What both nodes were told and wanted, if it is kept.
+    pub(super) minutes: Option<Vec<(Instant, Minute)>>,
     boards_at: Instant,
     pub(super) turns: u64,
+    /// Faults that struck.
+    pub(super) mishaps: u64,
+    /// Things that were decided, began or landed: where a fault is worth placing.
+    pub(super) moments: u64,
+    /// Everything was repaired: faults that were still to come do not.
+    pub(super) healed: bool,
+}
+
+/// One entry of the minutes.
+#[derive(Debug, Clone)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "minutes are read by the golden tests")
+)]
+pub(super) enum Minute {
+    Told(usize, Event),
+    Wanted(usize, Action),
 }
 
 /// Something that is due.
@@ -121,8 +140,12 @@ impl World {
             mutant,
             ledger: Ledger::default(),
             film: None,
+            minutes: None,
             boards_at: Instant::ZERO,
             turns: 0,
+            mishaps: 0,
+            moments: 0,
+            healed: false,
         };
         world.put(Duration::ZERO, Due::Boards);
         world
@@ -155,6 +178,16 @@ impl World {
 
     pub(super) fn run_until(&mut self, until: Instant) {
         while self.ledger.broken.is_none() && self.step(until) {}
+    }
+
+    /// Everything that decides what comes next, without what merely counts.
+    #[cfg(test)]
+    pub(super) fn print(&self) -> String {
+        let due: Vec<_> = self.queue.iter().map(|((at, _), due)| (at, due)).collect();
+        format!(
+            "{} {:?} {:?} {:?} {due:?}",
+            self.now, self.nodes, self.links, self.cables
+        )
     }
 
     pub(super) fn run_for(&mut self, span: Duration) {
@@ -223,7 +256,8 @@ impl World {
         if self.now < self.boards_at {
             return;
         }
-        let outputs = [0, 1].map(|node| self.nodes[node].board.outputs());
+        let mutant = self.mutant;
+        let outputs = [0, 1].map(|node| self.nodes[node].board.outputs_of(mutant));
         for node in [0, 1] {
             let other = 1 - node;
             let levels = self.cables[node].carry(self.now, outputs[node].fence, outputs[other].ack);
@@ -234,7 +268,7 @@ impl World {
         for node in [0, 1] {
             moving |= self.nodes[node].board.step(self.now);
         }
-        let after = [0, 1].map(|node| self.nodes[node].board.outputs());
+        let after = [0, 1].map(|node| self.nodes[node].board.outputs_of(mutant));
         moving |= after != outputs;
         self.follow_data_carrier();
         let next = if moving {
@@ -250,275 +284,6 @@ impl World {
             }
             None => self.boards_at = Instant::from_nanos(u64::MAX),
         }
-    }
-
-    // ---- agents
-
-    pub(super) fn start_agent(&mut self, node: usize) {
-        let appliance = &mut self.nodes[node];
-        if appliance.host == Host::Down || appliance.agent.is_some() {
-            return;
-        }
-        let boot = BootId(self.dice.draw());
-        let local = appliance.clock.at(self.now);
-        let policy = policy(node, &self.setup, appliance.board.segments());
-        appliance.agent = Some(Agent {
-            node: Node::new(policy, local),
-            boot,
-            backlog: VecDeque::new(),
-            orders: VecDeque::new(),
-            busy: false,
-            seen: None,
-            turn_stamp: 0,
-            ended: false,
-        });
-        let saved = match appliance.disk.memory {
-            Some(memory) => SavedPair::Memory(self.mutant.memory(memory)),
-            None => SavedPair::Nothing,
-        };
-        self.note(|| format!("agent {node} starts as {:x}: {saved:?}", boot.0));
-        self.deliver(
-            node,
-            Event::Started {
-                saved: Saved::Nothing,
-                left: BTreeMap::new(),
-            },
-        );
-        self.tell(node, PairEvent::Started { boot, saved });
-        self.tell_carriers(node);
-        self.check_reports(node);
-    }
-
-    /// The agent is gone between two instructions. What it had ordered dies with it.
-    pub(super) fn kill_agent(&mut self, node: usize) {
-        let appliance = &mut self.nodes[node];
-        if appliance.agent.take().is_some() {
-            appliance.life += 1;
-            appliance.kernel.under_way = 0;
-        }
-        appliance.paused_until = None;
-    }
-
-    pub(super) fn tell(&mut self, node: usize, event: PairEvent) {
-        self.deliver(node, Event::Pair(Box::new(event)));
-    }
-
-    /// An event reaches an agent, or waits for it in its queue.
-    pub(super) fn deliver(&mut self, node: usize, event: Event) {
-        let paused = self.nodes[node].paused(self.now);
-        let Some(agent) = &mut self.nodes[node].agent else {
-            return;
-        };
-        if paused || !agent.backlog.is_empty() {
-            if agent.backlog.len() < 256 {
-                agent.backlog.push_back(event);
-            }
-            return;
-        }
-        self.turn_with(node, Some(event));
-    }
-
-    fn turn(&mut self, node: usize, stamp: u64) {
-        let current = self.nodes[node]
-            .agent
-            .as_ref()
-            .is_some_and(|agent| agent.turn_stamp == stamp);
-        if current && !self.nodes[node].paused(self.now) {
-            self.turn_with(node, None);
-        }
-    }
-
-    /// Deadlines first, then the event, as the agent's loop does.
-    fn turn_with(&mut self, node: usize, event: Option<Event>) {
-        let local = self.nodes[node].clock.at(self.now);
-        let mutant = self.mutant;
-        let Some(agent) = &mut self.nodes[node].agent else {
-            return;
-        };
-        if agent.ended {
-            return;
-        }
-        self.turns += 1;
-        if agent
-            .node
-            .poll_timeout()
-            .is_some_and(|(due, _)| due <= local)
-        {
-            agent.node.handle_timeout(local);
-        }
-        let mut actions = Vec::new();
-        while let Some(action) = agent.node.poll_action() {
-            actions.push(action);
-        }
-        if let Some(event) = event.and_then(|event| mutant.event(event)) {
-            agent.node.handle(local, event);
-        }
-        while let Some(action) = agent.node.poll_action() {
-            actions.push(action);
-        }
-        for action in actions {
-            self.act(node, action);
-        }
-        self.plan_turn(node);
-    }
-
-    fn plan_turn(&mut self, node: usize) {
-        let late = self.dice.micros(5, self.setup.late_us);
-        let clock = self.nodes[node].clock;
-        let Some(agent) = &mut self.nodes[node].agent else {
-            return;
-        };
-        agent.turn_stamp += 1;
-        let stamp = agent.turn_stamp;
-        if let Some((due, _)) = agent.node.poll_timeout() {
-            let at = clock.when(due).max(self.now) + late;
-            self.put_at(at, Due::Turn { node, stamp });
-        }
-    }
-
-    pub(super) fn pause(&mut self, node: usize, span: Duration) {
-        let until = self.now + span;
-        let appliance = &mut self.nodes[node];
-        if appliance.agent.is_some() && appliance.paused_until.is_none_or(|at| at < until) {
-            appliance.paused_until = Some(until);
-            self.put_at(until, Due::Resume { node });
-        }
-    }
-
-    fn resume(&mut self, node: usize) {
-        if self.nodes[node].paused(self.now) {
-            return;
-        }
-        self.nodes[node].paused_until = None;
-        loop {
-            let Some(agent) = &mut self.nodes[node].agent else {
-                return;
-            };
-            let Some(event) = agent.backlog.pop_front() else {
-                break;
-            };
-            self.turn_with(node, Some(event));
-        }
-        self.turn_with(node, None);
-        self.plan_job(node);
-    }
-
-    pub(super) fn agent_ended(&mut self, node: usize) {
-        self.kill_agent(node);
-    }
-
-    // ---- the controller thread
-
-    pub(super) fn order(&mut self, node: usize, order: Action) {
-        if let Some(agent) = &mut self.nodes[node].agent {
-            agent.orders.push_back(order);
-        }
-        self.plan_job(node);
-    }
-
-    fn plan_job(&mut self, node: usize) {
-        let after = self.dice.micros(20, self.setup.late_us);
-        let life = self.nodes[node].life;
-        let Some(agent) = &mut self.nodes[node].agent else {
-            return;
-        };
-        if !agent.busy && !agent.orders.is_empty() {
-            agent.busy = true;
-            self.put(after, Due::Job { node, life });
-        }
-    }
-
-    fn job(&mut self, node: usize, life: u64) {
-        if let Some(until) = self.stopped(node, life) {
-            return self.put_at(until, Due::Job { node, life });
-        }
-        let appliance = &mut self.nodes[node];
-        let Some(agent) = appliance.agent.as_mut().filter(|_| life == appliance.life) else {
-            return;
-        };
-        let waiting = agent.orders.iter().enumerate();
-        let next = waiting.min_by_key(|(at, order)| (super::driver::rank(order), *at));
-        let Some(order) = next
-            .map(|(at, _)| at)
-            .and_then(|at| agent.orders.remove(at))
-        else {
-            return;
-        };
-        let prepared = Box::new(appliance.prepare(self.now, order));
-        let bus = self.dice.micros(150, self.setup.bus_us);
-        self.put(
-            bus,
-            Due::Execute {
-                node,
-                life,
-                prepared,
-            },
-        );
-    }
-
-    /// Until when the process of this life stands still.
-    fn stopped(&self, node: usize, life: u64) -> Option<Instant> {
-        let appliance = &self.nodes[node];
-        let until = appliance.paused_until.filter(|until| self.now < *until)?;
-        (life == appliance.life).then_some(until + Duration::from_micros(1))
-    }
-
-    fn execute(&mut self, node: usize, life: u64, prepared: Box<Prepared>) {
-        if let Some(until) = self.stopped(node, life) {
-            let due = Due::Execute {
-                node,
-                life,
-                prepared,
-            };
-            return self.put_at(until, due);
-        }
-        if life != self.nodes[node].life || self.nodes[node].agent.is_none() {
-            return;
-        }
-        let carried = self.nodes[node].carry_out(self.now, &prepared, self.mutant);
-        self.wake_boards();
-        match carried {
-            Some(super::driver::Carried::Settle(span, wanted)) => {
-                let order = Box::new(prepared.order);
-                self.put(
-                    span,
-                    Due::Settled {
-                        node,
-                        life,
-                        order,
-                        wanted,
-                    },
-                );
-            }
-            Some(super::driver::Carried::Answer(event)) => self.job_done(node, life, Some(event)),
-            None => self.job_done(node, life, None),
-        }
-    }
-
-    fn job_settled(
-        &mut self,
-        node: usize,
-        life: u64,
-        order: &Action,
-        wanted: crate::board::RelayState,
-    ) {
-        let event = self.nodes[node].settled(order, wanted);
-        self.job_done(node, life, event);
-    }
-
-    fn job_done(&mut self, node: usize, life: u64, event: Option<Event>) {
-        if life != self.nodes[node].life {
-            return;
-        }
-        if let Some(agent) = &mut self.nodes[node].agent {
-            agent.busy = false;
-        }
-        if let Some(event) = event {
-            let after = self.dice.micros(10, self.setup.late_us);
-            let event = Box::new(event);
-            self.put(after, Due::Deliver { node, life, event });
-        }
-        self.plan_job(node);
     }
 
     pub(super) fn note(&mut self, line: impl FnOnce() -> String) {

@@ -1,0 +1,127 @@
+//! Events of the pair, each to the concern it belongs to; and the peer's messages.
+
+use super::Pair;
+use super::active::Active;
+use super::claim::Claim;
+use super::event::{FenceReport, PairEvent};
+use super::memory::Disk;
+use super::peer::Accepted;
+use super::proof::Proof;
+use super::word::Released;
+use crate::node::outbox::Outbox;
+use crate::node::record::{Fact, Level};
+use crate::node::time::Instant;
+use crate::wire::{Envelope, Message};
+
+impl Pair {
+    /// Something happened.
+    pub(in crate::node) fn handle(&mut self, now: Instant, event: PairEvent, out: &mut Outbox) {
+        match event {
+            PairEvent::Started { boot, saved } => {
+                self.boot = Some(boot);
+                self.started_at = Some(now);
+                self.ledger.restore(saved);
+                self.used_epoch = self.used_epoch.max(self.ledger.saved_epoch());
+            }
+            PairEvent::Persisted { sequence, outcome } => {
+                if self.ledger.persisted(sequence, outcome) == Disk::Failed {
+                    let error = self.ledger.fault.clone().unwrap_or_default();
+                    out.record(now, Level::Alarm, Fact::LedgerFailed { error });
+                }
+            }
+            PairEvent::Heard {
+                link,
+                envelope,
+                message,
+            } => self.heard(now, link, envelope, message, out),
+            PairEvent::LinkCarrier { link, carrier } => self.peer.carrier(link, carrier),
+            PairEvent::LinkRefused { link } => self.peer.refused(now, link),
+            PairEvent::VipContested => self.contested(out),
+            PairEvent::VipsHeld { number, outcome } => self.vips_held(now, number, &outcome, out),
+            PairEvent::VipsDropped { number, outcome } => self.vips.dropped(now, number, outcome),
+            PairEvent::VipsRefreshed { number, outcome } => {
+                self.vips.served(number);
+                self.vips.fault = outcome.err();
+            }
+            PairEvent::Announced { number, .. } => {
+                self.vips.served(number);
+            }
+            PairEvent::VipsRead { number, outcome } => self.vips.read(now, number, outcome),
+            PairEvent::TicketTaken { outcome } => self.ticket_taken(now, outcome, out),
+            PairEvent::FenceRead { sequence, outcome } => self.means.saw(now, sequence, outcome),
+            PairEvent::Fenced {
+                nonce,
+                means,
+                outcome,
+            } => self.fence_reported(means, nonce, &outcome),
+            PairEvent::Unfenced { means, outcome } => self.means.unfenced(now, means, &outcome),
+            PairEvent::MeansProbed { means, outcome } => self.means.probed(now, means, outcome),
+            PairEvent::Requested {
+                request,
+                actor,
+                command,
+            } => self.requested(now, request, actor, command, out),
+        }
+    }
+
+    fn heard(
+        &mut self,
+        now: Instant,
+        link: usize,
+        envelope: Envelope,
+        message: Message,
+        out: &mut Outbox,
+    ) {
+        let Some(us) = self.boot else { return };
+        if self.peer.hear(now, &self.clock, link, envelope) == Accepted::Stale {
+            self.rejected = self.rejected.saturating_add(1);
+            return;
+        }
+        match message {
+            Message::Heartbeat(heartbeat) => {
+                self.used_epoch = self.used_epoch.max(heartbeat.epoch);
+                let acknowledge = self.may_acknowledge(&heartbeat);
+                self.lease.heard(now, &heartbeat);
+                self.peer.take(now, &self.clock, us, heartbeat, acknowledge);
+                if self.lease.bound() || !self.agrees() {
+                    self.lease.forfeit();
+                }
+            }
+            Message::Ask(ask) => self.asked(now, envelope.boot, ask, out),
+            Message::Answer(answer) => {
+                if let Some(word) = self.answered(answer) {
+                    self.word_given(now, word);
+                }
+            }
+            Message::Decline(decline) => {
+                if self.word.pending() {
+                    self.abandon(now, "the peer declined", out);
+                    self.word.declined = Some(decline.reason);
+                }
+            }
+            Message::FenceOrder(order) => self.ordered(now, envelope.boot, order, out),
+            Message::FenceAnswer(answer) => {
+                if let Some(ladder) = self.claim.as_mut().and_then(Claim::ladder) {
+                    ladder.peer_answered(answer, &self.means);
+                }
+            }
+            Message::Pin(_) => {}
+        }
+    }
+
+    fn word_given(&mut self, now: Instant, word: Released) {
+        let proof = Proof::Released(word);
+        let stage = self.check(now, proof);
+        if let Some(claim) = &mut self.claim {
+            claim.stage = stage;
+        }
+    }
+
+    fn fence_reported(&mut self, means: usize, nonce: u64, report: &FenceReport) {
+        let claims = self.claim.as_mut().and_then(Claim::ladder);
+        let serves = self.active.as_mut().and_then(Active::ladder);
+        if let Some(ladder) = claims.or(serves) {
+            ladder.reported(means, nonce, report, &self.means);
+        }
+    }
+}
