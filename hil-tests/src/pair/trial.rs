@@ -96,7 +96,9 @@ impl Trial {
         let serving = parts.iter().position(|part| part.role == Role::Active)?;
         let backup = &parts[other(serving)];
         // Until the Active is bound by its lease, or cannot be, the pair has one way to take over less.
+        let talks = |part: &PairStatus| part.links.iter().all(|link| link.heard_at.is_some());
         let ready = parts[serving].bound
+            && parts.iter().all(talks)
             && backup.role == Role::Backup
             && backup.quiet
             && !backup.quarantined
@@ -156,7 +158,7 @@ impl Trial {
                 "{}: relay {relay:?}\n{}\n{}\n",
                 name(index),
                 pair.unwrap_or_else(|| "no answer".to_owned()),
-                agent.said(60)
+                agent.said(400)
             )
         };
         said(0) + &said(1)
@@ -204,10 +206,12 @@ impl Trial {
 
     /// Host and board of one side lose power, and its cables their light.
     pub fn power_off(&mut self, index: usize) -> Result<()> {
-        self.agents[index].kill();
+        // The peer must not hear a kernel refuse what its agent no longer takes.
+        let namespace = &self.side(index).namespace;
+        namespace.shell("ip link set ha0 down; ip link set lan0 down; ip link set wan0 down")?;
         let now = self.bed.now();
         self.side(index).board().power(now, Power::Off);
-        self.side(index).namespace.ip(&["link", "set", "ha0", "down"])?;
+        self.agents[index].kill();
         // A kernel that was never there has no addresses.
         let lan = ["address", "del", &format!("{VIP}/32"), "dev", "lan0"];
         let _may_be_gone = self.side(index).namespace.ip(&lan);
@@ -218,7 +222,10 @@ impl Trial {
     pub fn power_on(&mut self, index: usize) -> Result<()> {
         let now = self.bed.now();
         self.side(index).board().power(now, Power::On);
-        self.side(index).namespace.ip(&["link", "set", "ha0", "up"]).map(drop)
+        let namespace = &self.side(index).namespace;
+        namespace
+            .shell("ip link set ha0 up; ip link set lan0 up; ip link set wan0 up")
+            .map(drop)
     }
 
     /// One side.

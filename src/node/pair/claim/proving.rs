@@ -141,7 +141,13 @@ impl Pair {
         ladder: Ladder,
         order_at: Instant,
     ) -> (Stage, Next) {
-        let generation = self.means.sight().map(|sight| sight.generation);
+        let Some(sight) = self.means.sight() else {
+            // What was tried last may have touched anything: the lease is judged by what is read after it, and is
+            // lost for good if it is judged by nothing.
+            self.means.look_soon(now);
+            return (Stage::Fencing { ladder, order_at }, Next::Stay);
+        };
+        let generation = Some(sight.generation);
         let silent = claim.why == Why::PeerDead;
         match self.lease.expires_at().filter(|_| silent) {
             Some(at) if now < at => (Stage::Fencing { ladder, order_at }, Next::Stay),
@@ -149,7 +155,10 @@ impl Pair {
                 Some(proof) => (self.check(now, Proof::LeaseExpired(proof)), Next::Stay),
                 None => (
                     Stage::Saving,
-                    Next::Give("the lease proves nothing".to_owned()),
+                    Next::Give(format!(
+                        "the lease proves nothing: the peer named another generation of the own latch than {}",
+                        sight.generation
+                    )),
                 ),
             },
             None => (Stage::Saving, Next::Give(ladder.tried.join("; "))),
