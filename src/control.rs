@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agent::stats::LoopStats;
+use crate::node::pair::PairCommand;
 use crate::node::{Command, Record, Status, Stop};
 
 /// Where the agent listens unless configured otherwise.
@@ -51,6 +52,11 @@ pub enum Request {
     Command {
         /// What.
         command: Command,
+    },
+    /// Do this as half of a pair. Needs the right to change. Answer: [`Answer::Done`].
+    Pair {
+        /// What.
+        command: PairCommand,
     },
     /// End. Needs the right to change. Answer: [`Answer::Done`], given before the agent ends.
     Stop {

@@ -37,7 +37,9 @@ pub(crate) fn run(options: &Pair) -> Result<()> {
         None => std::env::current_exe()?.with_file_name("fencepost"),
     };
     let mut file = match &options.json {
-        Some(path) => Some(std::fs::File::create(path).with_context(|| path.display().to_string())?),
+        Some(path) => {
+            Some(std::fs::File::create(path).with_context(|| path.display().to_string())?)
+        }
         None => None,
     };
     let mut totals = Totals::default();
@@ -47,7 +49,9 @@ pub(crate) fn run(options: &Pair) -> Result<()> {
         if let Some(file) = &mut file {
             writeln!(file, "{line}")?;
         }
-        let outage = outcome.outage_ms.map_or_else(String::new, |outage| format!("outage {outage:.0} ms, "));
+        let outage = outcome
+            .outage_ms
+            .map_or_else(String::new, |outage| format!("outage {outage:.0} ms, "));
         let verdict = match outcome.result {
             Verdict::Pass => "pass",
             Verdict::Fail => "FAIL",

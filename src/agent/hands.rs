@@ -112,7 +112,9 @@ impl Hands {
             PairAction::Unfence { means } => self.order(Order::Unfence(means)),
             action => {
                 let answer = self.pair.as_mut().and_then(|pair| pair.carry_out(action));
-                answer.map_or(Carried::On, |event| Carried::Answered(Event::Pair(Box::new(event))))
+                answer.map_or(Carried::On, |event| {
+                    Carried::Answered(Event::Pair(Box::new(event)))
+                })
             }
         }
     }

@@ -158,7 +158,13 @@ fn start(
 
     let pair = match setup.pair {
         None => None,
-        Some(spec) => Some(start_pair(spec, state, inlets, setup.bus_priority, &mut crew)?),
+        Some(spec) => Some(start_pair(
+            spec,
+            state,
+            inlets,
+            setup.bus_priority,
+            &mut crew,
+        )?),
     };
     let hands = Hands {
         controller,

@@ -6,6 +6,7 @@ use fencepost::config::Config;
 use fencepost::control::{Answer, Request, SOCKET_PATH};
 use fencepost::control_client::{Client, ClientError};
 use fencepost::node::Command;
+use fencepost::node::pair::PairCommand;
 
 use super::Global;
 use super::exit::{Exit, Failure};
@@ -30,7 +31,16 @@ pub(crate) fn connect(global: &Global) -> Result<Client, ClientError> {
 
 /// Give an order and tell what was done.
 pub(crate) fn order(global: &Global, command: Command) -> Result<Exit, Failure> {
-    match connect(global)?.ask(Request::Command { command })? {
+    obeyed(global, Request::Command { command })
+}
+
+/// Give an order to the pair and tell what was done.
+pub(crate) fn order_pair(global: &Global, command: PairCommand) -> Result<Exit, Failure> {
+    obeyed(global, Request::Pair { command })
+}
+
+fn obeyed(global: &Global, request: Request) -> Result<Exit, Failure> {
+    match connect(global)?.ask(request)? {
         Answer::Done(done) => {
             println!("{done}");
             Ok(Exit::Done)

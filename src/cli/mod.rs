@@ -10,9 +10,11 @@ mod agent_link;
 mod board;
 mod bypass;
 mod check;
+mod confirm_peer_dead;
 mod disarm;
 mod events;
 mod exit;
+mod explain;
 mod failsafe;
 mod generate;
 mod hardware;
@@ -23,6 +25,7 @@ mod replay;
 mod sentence;
 mod status;
 mod stop;
+mod switchover;
 mod table;
 
 use std::path::PathBuf;
@@ -78,6 +81,9 @@ enum Command {
     Bypass(bypass::Options),
     Maintenance(maintenance::Options),
     Disarm(disarm::Options),
+    Switchover(switchover::Options),
+    Explain(explain::Options),
+    ConfirmPeerDead(confirm_peer_dead::Options),
     #[command(subcommand)]
     Board(board::Command),
     Replay(replay::Options),
@@ -113,6 +119,9 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Bypass(options) => bypass::run(global, options),
         Command::Maintenance(options) => maintenance::run(global, options),
         Command::Disarm(options) => disarm::run(global, options),
+        Command::Switchover(options) => switchover::run(global, options),
+        Command::Explain(options) => explain::run(global, &options),
+        Command::ConfirmPeerDead(options) => confirm_peer_dead::run(global, options),
         Command::Board(command) => board::run(global, command),
         Command::Replay(options) => replay::run(&options),
         Command::Stop(options) => stop::run(global, &options),

@@ -2,8 +2,9 @@
 
 mod metrics;
 mod nagios;
+mod pair;
 #[cfg(test)]
-mod sample;
+pub(super) mod sample;
 mod screen;
 
 use std::io::Write;

@@ -132,7 +132,10 @@ fn write_and_rename<T: Serialize>(directory: &Path, name: &str, state: &T) -> st
 }
 
 /// Start the thread that saves standing orders into `directory`.
-pub fn start(directory: PathBuf, answers: Inlet) -> std::io::Result<(Outbox<Save>, JoinHandle<()>)> {
+pub fn start(
+    directory: PathBuf,
+    answers: Inlet,
+) -> std::io::Result<(Outbox<Save>, JoinHandle<()>)> {
     start_saving(directory, STATE_FILE, move |sequence, outcome| {
         // Full or ended: the node's own deadline for this answer covers it.
         let _behind = answers.tell(Event::Persisted { sequence, outcome });

@@ -1,6 +1,7 @@
 //! Where the node meets its pair: what the pair is told of the own hardware, and what its wishes mean for segments
 //! and kicks. Without a pair nothing here does anything.
 
+use super::action::Action;
 use super::event::Stop;
 use super::health::Objection;
 use super::machine::Node;
@@ -19,8 +20,15 @@ impl Node {
             let outcome = outcome.clone().map(|fence| fence.reading);
             self.read(now, outcome);
         }
-        if let Some(pair) = &mut self.pair {
-            pair.handle(now, event, &mut self.out);
+        match (&mut self.pair, event) {
+            (Some(pair), event) => pair.handle(now, event, &mut self.out),
+            (None, PairEvent::Requested { request, .. }) => {
+                let answer = Err(
+                    "this node is not half of a pair: its configuration has no [pair]".to_owned(),
+                );
+                self.out.push(Action::Reply { request, answer });
+            }
+            (None, _) => {}
         }
     }
 

@@ -115,6 +115,9 @@ impl Node {
         for segment in &self.segments {
             reasons.extend(self.segment_reason(segment));
         }
+        if let Some(pair) = &self.pair {
+            reasons.extend(pair.reasons(now));
+        }
         let alarms = self.out.alarms().count();
         if alarms > 0 {
             let sentence =

@@ -3,8 +3,8 @@
 use super::{Plan, SegmentPlan, Setting, Verdict, falls_on_reset, has_dead_man, has_watchdog};
 use crate::board::controller::{CutState, RelayState};
 use crate::board::profile::{Confidence, ControllerSpec, Expiry, Kept, ReadBack};
-use crate::node::policy::Commissioning;
 use crate::config::{CarrierWatch, PeriodKnown, Site, WatchdogMode};
+use crate::node::policy::Commissioning;
 
 pub(super) fn judge(site: &Site, plan: &mut Plan) {
     for inequality in &plan.chain {

@@ -67,11 +67,7 @@ impl Agent {
             child: None,
         };
         agent.write("pair.key", key)?;
-        output(
-            Command::new("chmod")
-                .arg("600")
-                .arg(agent.path("pair.key")),
-        )?;
+        output(Command::new("chmod").arg("600").arg(agent.path("pair.key")))?;
         agent.write("site.toml", &agent.site(part, wishes))?;
         Ok(agent)
     }

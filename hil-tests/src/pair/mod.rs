@@ -64,10 +64,17 @@ pub struct Bed {
     /// Who asks for the vip.
     pub neighbour: Neighbour,
     cable: Arc<Mutex<FenceCable>>,
-    silence: [Arc<AtomicBool>; 2],
+    silence: [Arc<Silence>; 2],
     _boards: Ticking,
-    _switches: [Hub; 2],
+    _switches: [Hub; 3],
     _folder: tempfile::TempDir,
+}
+
+/// Where the heartbeats of one side are lost.
+#[derive(Default)]
+struct Silence {
+    cable: AtomicBool,
+    network: AtomicBool,
 }
 
 /// One appliance's place: no agent yet.
@@ -81,6 +88,7 @@ pub struct Side {
     board: Arc<Mutex<VirtualBoard>>,
     segment: Segment,
     ports: [Arc<Veth>; 2],
+    cable: Arc<Veth>,
     _server: Server,
 }
 
@@ -107,7 +115,6 @@ impl Bed {
         let clock = Clock::start();
         let a = Plugged::new('a', Rank::Preferred, folder.path(), clock)?;
         let b = Plugged::new('b', Rank::Ordinary, folder.path(), clock)?;
-        a.side.namespace.cable("ha0", &b.side.namespace, "ha0")?;
         for (number, side) in (1..).zip([&a.side, &b.side]) {
             side.namespace
                 .address("ha0", &format!("198.51.100.{number}/30"))?;
@@ -118,16 +125,24 @@ impl Bed {
         let boards = [Arc::clone(&a.side.board), Arc::clone(&b.side.board)];
         let boards = above_all(|| Ticking::start(clock, boards, Arc::clone(&cable)));
         let (asked, neighbour) = pipe();
-        let silence: [Arc<AtomicBool>; 2] = Default::default();
-        let silenced = silence.clone();
-        let passes: Passes = Arc::new(move |port, frame: &[u8]| {
-            let silent = silenced.get(port).is_some_and(|silent| silent.load(Ordering::Relaxed));
-            !(silent && is_heartbeat(frame))
+        let silence: [Arc<Silence>; 2] = Default::default();
+        let through = |over: fn(&Silence) -> &AtomicBool| -> Passes {
+            let silence = silence.clone();
+            Arc::new(move |port, frame: &[u8]| {
+                let from = silence.get(port);
+                let silent = from.is_some_and(|from| over(from).load(Ordering::Relaxed));
+                !(silent && is_heartbeat(frame))
+            })
+        };
+        let cables = [a.cable, b.cable].map(|end| end as SharedPort);
+        // They carry what the agents judge each other by: a busy rig must not look like a broken wire.
+        let switches = above_all(|| {
+            [
+                Hub::filter(&[a.lan, b.lan, asked], &through(|from| &from.network)),
+                Hub::filter(&cables, &through(|from| &from.cable)),
+                Hub::join(&[a.wan, b.wan]),
+            ]
         });
-        let switches = [
-            Hub::filter(&[a.lan, b.lan, asked], &passes),
-            Hub::join(&[a.wan, b.wan]),
-        ];
         let neighbour = Neighbour::start(
             clock,
             &neighbour,
@@ -154,9 +169,20 @@ impl Bed {
         self.clock.now()
     }
 
-    /// Whether heartbeats that leave one side are lost in the network. All else passes.
-    pub fn silence_network(&self, from: usize, silent: bool) {
-        self.silence[from].store(silent, Ordering::Relaxed);
+    /// Whether heartbeats that leave one side are lost, on the direct cable and in the network. All else passes.
+    pub fn silence(&self, from: usize, silent: bool) {
+        self.silence[from].cable.store(silent, Ordering::Relaxed);
+        self.silence[from].network.store(silent, Ordering::Relaxed);
+    }
+
+    /// Whether the direct cable is plugged in.
+    ///
+    /// # Errors
+    /// The kernel says no.
+    pub fn plug_cable(&self, plugged: bool) -> Result<()> {
+        self.sides
+            .iter()
+            .try_for_each(|side| side.cable.set_link(plugged))
     }
 
     /// Breaks or mends the wires that leave one board.
@@ -208,6 +234,7 @@ struct Plugged {
     side: Side,
     lan: SharedPort,
     wan: SharedPort,
+    cable: Arc<Veth>,
 }
 
 impl Plugged {
@@ -222,6 +249,7 @@ impl Plugged {
         let ours = |port: &str| format!("fp{}{name}{port}", std::process::id() % 1_000_000);
         let host_a = Veth::create(&ours("l"), namespace.name(), "lan0")?;
         let host_b = Veth::create(&ours("w"), namespace.name(), "wan0")?;
+        let cable = Veth::create(&ours("h"), namespace.name(), "ha0")?;
         let mac = namespace.mac("lan0")?;
         let ((net_a, lan), (net_b, wan)) = (pipe(), pipe());
         let contacts = Arc::clone(&board);
@@ -256,9 +284,15 @@ impl Plugged {
             board,
             segment,
             ports,
+            cable: Arc::clone(&cable),
             _server: server,
         };
-        Ok(Self { side, lan, wan })
+        Ok(Self {
+            side,
+            lan,
+            wan,
+            cable,
+        })
     }
 }
 

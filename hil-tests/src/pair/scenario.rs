@@ -7,7 +7,12 @@ use std::path::Path;
 use std::time::{Duration, Instant as WallInstant};
 
 use fencepost::board::RelayState;
+use fencepost::control::Request;
+use fencepost::node::Command;
+use fencepost::node::pair::PairCommand;
 use fencepost::sim::fence_cable::Wire;
+use fencepost::sim::{BoardFault, RelayFault};
+use fencepost::wire::Role;
 use serde::Serialize;
 
 use super::agent::Wishes;
@@ -108,6 +113,36 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "all-links-cut",
         shows: "no heartbeat passes while both live: one is fenced, the other serves; mended, both are back",
         run: all_links_cut,
+    },
+    Scenario {
+        name: "heard-one-way",
+        shows: "the Active hears, and is not heard: one is fenced, the other serves; mended, both are back",
+        run: heard_one_way,
+    },
+    Scenario {
+        name: "links-flap",
+        shows: "heartbeats come and go in spans too short to mean anything: nothing moves",
+        run: links_flap,
+    },
+    Scenario {
+        name: "switchover",
+        shows: "an operator moves the vips, there and back",
+        run: switchover,
+    },
+    Scenario {
+        name: "maintenance",
+        shows: "the Active goes into maintenance: it hands over first, and is dark afterwards",
+        run: maintenance,
+    },
+    Scenario {
+        name: "both-power-cut",
+        shows: "power is cut for both and comes back: one serves, the other is ready",
+        run: both_power_cut,
+    },
+    Scenario {
+        name: "relay-stuck",
+        shows: "the Active's relay sticks closed and its agent dies: nobody takes over what cannot be proven free",
+        run: relay_stuck,
     },
     Scenario {
         name: "fence-wire-broken",
@@ -262,7 +297,10 @@ fn active_restarted(trial: &mut Trial) -> Result<Told> {
     let serving = trial.stand()?;
     let moves = trial.side(serving).segment().moves().len();
     let outage = unmoved(trial, serving, |trial| {
-        trial.note(&format!("{}: its agent is killed and started again", name(serving)));
+        trial.note(&format!(
+            "{}: its agent is killed and started again",
+            name(serving)
+        ));
         trial.agents[serving].kill();
         trial.start(serving)
     })?;
@@ -347,11 +385,12 @@ fn one_link_cut(trial: &mut Trial) -> Result<Told> {
     let serving = trial.stand()?;
     let outage = unmoved(trial, serving, |trial| {
         trial.note("the direct cable is cut");
-        let down = ["link", "set", "ha0", "down"];
-        trial.side(0).namespace.ip(&down).map(drop)
+        trial.bed.plug_cable(false)
     })?;
     let backup = trial.side(other(serving)).relay();
-    demand(backup == RelayState::Normal, || "the Backup was fenced".to_owned())?;
+    demand(backup == RelayState::Normal, || {
+        "the Backup was fenced".to_owned()
+    })?;
     Ok(Told {
         outage_ms: Some(outage),
         text: "nothing moved".to_owned(),
@@ -360,9 +399,21 @@ fn one_link_cut(trial: &mut Trial) -> Result<Told> {
 
 fn all_links_cut(trial: &mut Trial) -> Result<Told> {
     trial.stand()?;
+    parted(trial, "no heartbeat passes any more", &[0, 1])
+}
+
+fn heard_one_way(trial: &mut Trial) -> Result<Told> {
+    let serving = trial.stand()?;
+    parted(trial, "the Active is not heard any more", &[serving])
+}
+
+/// The heartbeats of these sides are lost: one node ends up off the wire, stays there, and comes back when they pass again.
+fn parted(trial: &mut Trial, what: &str, silent: &[usize]) -> Result<Told> {
     let from = trial.bed.now();
-    trial.note("no heartbeat passes any more");
-    trial.heartbeats(false)?;
+    trial.note(what);
+    for side in silent {
+        trial.bed.silence(*side, true);
+    }
     trial.wait("one is off the wire", |trial| {
         let closed = |index: usize| trial.side(index).relay() == RelayState::Normal;
         closed(0) != closed(1)
@@ -373,11 +424,134 @@ fn all_links_cut(trial: &mut Trial) -> Result<Told> {
     let span = trial.since(from);
     demand_isolated(trial, other(survivor))?;
     trial.note("heartbeats pass again");
-    trial.heartbeats(true)?;
+    trial.heartbeats(true);
     demand_stays(trial, other(survivor))?;
     Ok(Told {
         outage_ms: Some(span.seen.outage_ms),
         text: format!("{} fenced the other and served on", name(survivor)),
+    })
+}
+
+fn links_flap(trial: &mut Trial) -> Result<Told> {
+    let serving = trial.stand()?;
+    let outage = unmoved(trial, serving, |trial| {
+        trial.note("a tenth of the time no heartbeat passes, for less than is suspicious");
+        for _ in 0..20 {
+            trial.heartbeats(false);
+            trial.pass(Duration::from_millis(15));
+            trial.heartbeats(true);
+            trial.pass(Duration::from_millis(135));
+        }
+        Ok(())
+    })?;
+    let backup = trial.side(other(serving)).relay();
+    demand(backup == RelayState::Normal, || {
+        "the Backup was fenced".to_owned()
+    })?;
+    Ok(Told {
+        outage_ms: Some(outage),
+        text: "nothing moved".to_owned(),
+    })
+}
+
+fn switchover(trial: &mut Trial) -> Result<Told> {
+    let first = trial.stand()?;
+    let from = trial.bed.now();
+    for (asked, to) in [(first, other(first)), (first, first)] {
+        trial.note(&format!("switchover, asked of {}", name(asked)));
+        let command = PairCommand::Switchover {
+            reason: "trial".to_owned(),
+        };
+        trial.order(asked, Request::Pair { command })?;
+        trial.wait_serves(to)?;
+        trial.wait_stands()?;
+        trial.pass(SETTLE);
+    }
+    for side in &trial.bed.sides {
+        demand(side.relay() == RelayState::Normal, || {
+            "a relay moved".to_owned()
+        })?;
+    }
+    let span = trial.since(from);
+    Ok(Told {
+        outage_ms: Some(span.seen.outage_ms),
+        text: "there and back; no relay moved".to_owned(),
+    })
+}
+
+fn maintenance(trial: &mut Trial) -> Result<Told> {
+    let command = |on| Command::Maintenance {
+        on,
+        reason: "trial".to_owned(),
+    };
+    let taken = taken_over(trial, "maintenance on", |trial, old| {
+        let command = command(true);
+        trial.order(old, Request::Command { command })
+    })?;
+    trial.wait("the old Active is off the wire", |trial| {
+        trial.side(taken.old).relay() == RelayState::Disconnect
+    })?;
+    trial.note("maintenance off");
+    let command = command(false);
+    trial.order(taken.old, Request::Command { command })?;
+    demand_stays(trial, taken.old)?;
+    Ok(taken.told("after maintenance it is Backup"))
+}
+
+fn both_power_cut(trial: &mut Trial) -> Result<Told> {
+    trial.stand()?;
+    trial.note("power is cut for both");
+    for index in 0..2 {
+        trial.power_off(index)?;
+    }
+    trial.pass(Duration::from_secs(1));
+    trial.note("power is back");
+    let from = trial.bed.now();
+    for index in 0..2 {
+        trial.power_on(index)?;
+    }
+    let serving = trial.stand()?;
+    let span = trial.since(from);
+    Ok(Told {
+        outage_ms: None,
+        text: format!(
+            "{} serves, both ready {:.0} ms after power came back",
+            name(serving),
+            span.length_ms
+        ),
+    })
+}
+
+fn relay_stuck(trial: &mut Trial) -> Result<Told> {
+    let serving = trial.stand()?;
+    trial.note(&format!(
+        "{}: its relay sticks, its agent is killed",
+        name(serving)
+    ));
+    let stuck = BoardFault::Relay {
+        segment: 0,
+        fault: RelayFault::Stuck,
+    };
+    let now = trial.bed.now();
+    let done = trial.side(serving).board().inject(now, stuck);
+    demand(done.is_ok(), || {
+        format!("the relay cannot be made to stick: {done:?}")
+    })?;
+    trial.agents[serving].kill();
+    trial.pass(Duration::from_secs(4));
+    let backup = trial.agents[other(serving)].pair();
+    let role = backup.as_ref().map(|pair| pair.role);
+    demand(role == Some(Role::Backup), || {
+        format!("the Backup is {role:?}")
+    })?;
+    let why: Vec<String> = backup
+        .iter()
+        .flat_map(|pair| &pair.refusals)
+        .map(ToString::to_string)
+        .collect();
+    Ok(Told {
+        outage_ms: None,
+        text: format!("the Backup does not serve: {}", why.join("; ")),
     })
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fencepost::board::RelayState;
+use fencepost::control::{Answer, Request};
 use fencepost::node::Instant;
 use fencepost::node::pair::PairStatus;
 use fencepost::sim::chips::Power;
@@ -82,12 +83,19 @@ impl Trial {
     /// Waits until one serves and the other is ready to; which one serves.
     pub fn wait_stands(&mut self) -> Result<usize> {
         let mut serving = None;
-        self.wait("one Active with traffic and a Backup that is ready", |trial| {
-            serving = trial.stands();
-            serving.is_some()
-        })?;
+        self.wait(
+            "one Active with traffic and a Backup that is ready",
+            |trial| {
+                serving = trial.stands();
+                serving.is_some()
+            },
+        )?;
         let index = serving.ok_or_else(|| RigError::Input("nobody serves".to_owned()))?;
-        self.note(&format!("{} is Active, {} is ready", name(index), name(other(index))));
+        self.note(&format!(
+            "{} is Active, {} is ready",
+            name(index),
+            name(other(index))
+        ));
         Ok(index)
     }
 
@@ -104,7 +112,10 @@ impl Trial {
             && !backup.quarantined
             && self.bed.sides[other(serving)].relay() == RelayState::Normal;
         let now = self.bed.now();
-        let answered = self.bed.neighbour.wait_answered(now, Duration::from_millis(200));
+        let answered = self
+            .bed
+            .neighbour
+            .wait_answered(now, Duration::from_millis(200));
         (ready && answered).then_some(serving)
     }
 
@@ -112,7 +123,9 @@ impl Trial {
     pub fn wait_serves(&mut self, index: usize) -> Result<PairStatus> {
         let mut found = None;
         self.wait(&format!("{} serves", name(index)), |trial| {
-            found = trial.agents[index].pair().filter(|pair| pair.role == Role::Active);
+            found = trial.agents[index]
+                .pair()
+                .filter(|pair| pair.role == Role::Active);
             found.is_some()
         })?;
         let now = self.bed.now();
@@ -194,14 +207,22 @@ impl Trial {
         });
     }
 
-    /// Whether heartbeats pass, over the cable and through the network.
-    pub fn heartbeats(&self, pass: bool) -> Result<()> {
-        let state = if pass { "up" } else { "down" };
-        self.side(0).namespace.ip(&["link", "set", "ha0", state])?;
-        for from in 0..2 {
-            self.bed.silence_network(from, !pass);
+    /// Gives an order; it must be obeyed.
+    pub fn order(&mut self, index: usize, request: Request) -> Result<()> {
+        match self.agents[index].ask(request) {
+            Some(Answer::Done(_)) => Ok(()),
+            other => Err(RigError::Input(format!(
+                "{} did not obey: {other:?}",
+                name(index)
+            ))),
         }
-        Ok(())
+    }
+
+    /// Whether heartbeats pass, over the cable and through the network.
+    pub fn heartbeats(&self, pass: bool) {
+        for from in 0..2 {
+            self.bed.silence(from, !pass);
+        }
     }
 
     /// Host and board of one side lose power, and its cables their light.

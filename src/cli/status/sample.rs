@@ -7,14 +7,17 @@ use fencepost::board::controller::{CutState, DeadManReading, Evidence, Identity,
 use fencepost::control::{AgentStatus, HistoryHealth};
 use fencepost::io::realtime::Grant;
 use fencepost::node::event::{Standing, Verdict, WatchdogFacts};
+use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus};
+use fencepost::node::pair::{PairStatus, Refusal};
 use fencepost::node::policy::{Arming, CheckSeverity, Commissioning};
 use fencepost::node::status::{
     CheckHealth, CheckStatus, DeadManStatus, SegmentMode, SegmentStatus, Status, Summary,
     WatchdogStatus,
 };
 use fencepost::node::{Cause, Fact, Instant, Level, Record};
+use fencepost::wire::{Flags, HealthSummary, Role};
 
-const AT: Instant = Instant::from_millis(600_000);
+pub(in crate::cli) const AT: Instant = Instant::from_millis(600_000);
 
 fn segment(name: &str, moves: u64) -> SegmentStatus {
     SegmentStatus {
@@ -40,6 +43,43 @@ fn check(name: &str, severity: CheckSeverity, output: &str) -> CheckStatus {
         verdict: Some(Verdict::Ok),
         output: output.to_owned(),
         reported_at: Some(AT - Duration::from_millis(400)),
+    }
+}
+
+/// A Backup beside an Active.
+pub(in crate::cli) fn backup() -> PairStatus {
+    let heard = |ms| Some(AT - Duration::from_millis(ms));
+    let link = |name: &str, ms, refused| LinkStatus {
+        name: name.to_owned(),
+        heard_at: heard(ms),
+        refused,
+    };
+    PairStatus {
+        role: Role::Backup,
+        epoch: 7,
+        proof: None,
+        active_since: None,
+        quiet: true,
+        quarantined: false,
+        bound: false,
+        right_until: None,
+        claim: None,
+        peer: Some(PeerStatus {
+            role: Role::Active,
+            flags: Flags::default(),
+            epoch: 7,
+            health: HealthSummary::default(),
+            heard_at: heard(4),
+        }),
+        talking: true,
+        links: vec![link("cable", 4, 0), link("lan", 9, 2)],
+        means: vec![MeansStatus {
+            name: "fence-wire".to_owned(),
+            proven_at: heard(120),
+            fault: None,
+        }],
+        stale_messages: 0,
+        refusals: vec![Refusal::PeerServes],
     }
 }
 

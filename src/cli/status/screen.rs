@@ -12,7 +12,7 @@ use fencepost::node::status::{
 };
 use fencepost::node::{Instant, Record};
 
-use super::Freshness;
+use super::{Freshness, pair};
 use crate::cli::ink::Ink;
 use crate::cli::sentence::{self, span};
 use crate::cli::table::Table;
@@ -28,6 +28,10 @@ pub(super) fn render(status: &AgentStatus, now: Instant, freshness: Freshness, i
     text.push_str(&segments(node, ink));
     text.push('\n');
     text.push_str(&behind(status, now));
+    if let Some(part) = &node.pair {
+        text.push('\n');
+        text.push_str(&pair::render(part, now));
+    }
     if !node.checks.is_empty() {
         text.push('\n');
         text.push_str(&checks(node, now, ink));

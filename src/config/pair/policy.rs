@@ -12,9 +12,7 @@ use super::{Pair, Standby, TimingProfile};
 use crate::board::profile::{DeadManKind, Expiry};
 use crate::config::{Site, Topology as Cabling};
 use crate::node::pair::PairPolicy;
-use crate::node::pair::policy::{
-    LeasePolicy, MeansKind, MeansPolicy, Rank, Timing, Topology,
-};
+use crate::node::pair::policy::{LeasePolicy, MeansKind, MeansPolicy, Rank, Timing, Topology};
 use crate::wire::{Digest, Side, Versions};
 
 /// Version of the pair's rules.
@@ -82,11 +80,13 @@ impl Pair {
 
     /// Everything is a multiple of this; a heartbeat is one of it.
     fn scale(&self) -> Duration {
-        self.timing.heartbeat_every.unwrap_or(match self.timing.profile {
-            TimingProfile::Fast => Duration::from_millis(10),
-            TimingProfile::Default => Duration::from_millis(50),
-            TimingProfile::Conservative => Duration::from_millis(500),
-        })
+        self.timing
+            .heartbeat_every
+            .unwrap_or(match self.timing.profile {
+                TimingProfile::Fast => Duration::from_millis(10),
+                TimingProfile::Default => Duration::from_millis(50),
+                TimingProfile::Conservative => Duration::from_millis(500),
+            })
     }
 
     /// In heartbeats: silence of five is suspicious, four more are the Active's lead.
@@ -95,7 +95,10 @@ impl Pair {
             heartbeat_every: beat,
             suspect_after: self.timing.suspect_after.unwrap_or(beat * 5),
             active_lead: beat * 4,
-            restart_grace: self.timing.restart_grace.unwrap_or((beat * 15).max(RESTART_MIN)),
+            restart_grace: self
+                .timing
+                .restart_grace
+                .unwrap_or((beat * 15).max(RESTART_MIN)),
             boot_hold: self.timing.boot_hold.unwrap_or((beat * 60).max(BOOT_MIN)),
             give_up_after: beat * 40,
             retry_after: beat * 4,
@@ -125,7 +128,12 @@ fn means(site: &Site, beat: Duration) -> Vec<MeansPolicy> {
         kind: MeansKind::FenceWire,
         timeout: beat * 8,
     };
-    site.board.fence.is_some().then_some(wire).into_iter().collect()
+    site.board
+        .fence
+        .is_some()
+        .then_some(wire)
+        .into_iter()
+        .collect()
 }
 
 /// Only where an expiry cannot be undone by a late kick, and a kick names its deadline.
@@ -134,7 +142,12 @@ fn lease(site: &Site, beat: Duration) -> Option<LeasePolicy> {
     if dead_man.kind != DeadManKind::Deadline || dead_man.expiry != Expiry::Sticky {
         return None;
     }
-    let settle = site.board.segments.iter().map(|segment| segment.settle).max();
+    let settle = site
+        .board
+        .segments
+        .iter()
+        .map(|segment| segment.settle)
+        .max();
     let right = beat * 40;
     let drift = right * (2 * DRIFT_PER_MILLE) / 1000;
     Some(LeasePolicy {

@@ -15,7 +15,8 @@ use super::{Office, Seat, lock};
 use crate::control::{
     AgentStatus, Answer, LANGUAGE, REQUEST_BYTES_MAX, ReplyLine, Request, RequestLine,
 };
-use crate::node::{Actor, Command, Event, Stop};
+use crate::node::pair::PairEvent;
+use crate::node::{Actor, Event, Stop};
 
 /// How long an asker may be silent.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -124,7 +125,24 @@ impl Session<'_> {
                 since,
                 limit,
             } => self.events(follow, since, limit, read).await,
-            Request::Command { command } => self.command(command).await,
+            Request::Command { command } => {
+                let event = |request, actor| Event::OperatorRequested {
+                    request,
+                    actor,
+                    command,
+                };
+                self.order(event).await
+            }
+            Request::Pair { command } => {
+                let event = |request, actor| {
+                    Event::Pair(Box::new(PairEvent::Requested {
+                        request,
+                        actor,
+                        command,
+                    }))
+                };
+                self.order(event).await
+            }
             Request::Stop { kind } => self.stop(kind).await,
         }
     }
@@ -176,17 +194,13 @@ impl Session<'_> {
         }
     }
 
-    async fn command(&mut self, command: Command) -> Result<(), End> {
+    async fn order(&mut self, event: impl FnOnce(u64, Actor) -> Event) -> Result<(), End> {
         let Some((request, answer)) = self.office.desk.expect_answer() else {
             return self
                 .error("too many orders are waiting; try again later".to_owned())
                 .await;
         };
-        let event = Event::OperatorRequested {
-            request,
-            actor: self.actor.clone(),
-            command,
-        };
+        let event = event(request, self.actor.clone());
         if let Err(behind) = self.office.inlet.tell(event) {
             return self.error(behind.to_string()).await;
         }
@@ -264,7 +278,7 @@ impl Session<'_> {
 const fn needed(request: &Request) -> Rights {
     match request {
         Request::Version | Request::Status | Request::Events { .. } => Rights::Read,
-        Request::Command { .. } | Request::Stop { .. } => Rights::Change,
+        Request::Command { .. } | Request::Pair { .. } | Request::Stop { .. } => Rights::Change,
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) mod guard;
 mod hearing;
 mod ladder;
 mod lease;
+mod light;
 mod means;
 pub mod memory;
 mod orders;

@@ -1,0 +1,110 @@
+//! `fencepost explain`: why this node serves, or why it does not.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use fencepost::control::{Answer, Request};
+use fencepost::node::pair::PairStatus;
+use fencepost::wire::Role;
+
+use super::exit::{Exit, Failure};
+use super::{Global, agent_link};
+
+/// Say why this node serves, or every reason why it does not take over
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// One JSON object: role, proof, would_take_over, reasons
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
+    let path = agent_link::socket(global);
+    let status = match agent_link::connect(global)?.ask(Request::Status)? {
+        Answer::Status(status) => status,
+        other => return Err(agent_link::foreign(&path, &other).into()),
+    };
+    let Some(pair) = &status.node.pair else {
+        return Err(Failure::failed(
+            "this node is not half of a pair: its configuration has no [pair]",
+        ));
+    };
+    if options.json {
+        println!("{}", json(pair));
+    } else {
+        print!("{}", explain(pair));
+    }
+    Ok(Exit::Done)
+}
+
+fn reasons(pair: &PairStatus) -> Vec<String> {
+    pair.refusals.iter().map(ToString::to_string).collect()
+}
+
+fn json(pair: &PairStatus) -> serde_json::Value {
+    serde_json::json!({
+        "role": pair.role,
+        "proof": pair.proof,
+        "would_take_over": pair.refusals.is_empty(),
+        "reasons": reasons(pair),
+    })
+}
+
+fn explain(pair: &PairStatus) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let mut line = |said: &str| {
+        let _infallible = writeln!(text, "{said}");
+    };
+    if pair.role == Role::Active {
+        let proof = pair.proof.as_deref().unwrap_or("nothing");
+        line(&format!("This node is Active in epoch {}.", pair.epoch));
+        line(&format!("Its right rests on: {proof}."));
+        if pair.bound {
+            line(
+                "It ends by itself if the peer acknowledges nothing: the dead-man opens the relays.",
+            );
+        }
+        return text;
+    }
+    line(&format!("This node is {:?}.", pair.role));
+    if let Some(claim) = &pair.claim {
+        line(&format!("It is taking over: {claim}."));
+    }
+    if pair.refusals.is_empty() {
+        line("It would take over now.");
+    } else {
+        line("It does not take over now, because:");
+        for reason in reasons(pair) {
+            line(&format!("  - {reason}"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::status::sample;
+
+    #[test]
+    fn a_backup_says_every_reason() {
+        let text = explain(&sample::backup());
+        assert_eq!(
+            text,
+            "This node is Backup.\nIt does not take over now, because:\n  - the peer serves and is no worse\n"
+        );
+    }
+
+    #[test]
+    fn an_active_says_its_proof() {
+        let pair = PairStatus {
+            role: Role::Active,
+            proof: Some("fenced by fence-wire".to_owned()),
+            bound: false,
+            ..sample::backup()
+        };
+        assert!(explain(&pair).contains("rests on: fenced by fence-wire."));
+        assert_eq!(json(&pair)["proof"], "fenced by fence-wire");
+    }
+}
