@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fencepost::control::{Answer, Request};
-use fencepost::control_client::Client;
+use fencepost::control_client::{Client, ClientError};
 use fencepost::node::pair::PairStatus;
 use fencepost::node::status::Status;
 
@@ -213,8 +213,8 @@ bus = "unix:{board}"
 
     /// What it says of itself.
     pub fn status(&self) -> Option<Status> {
-        match self.ask(Request::Status)? {
-            Answer::Status(status) => Some(status.node),
+        match self.ask(Request::Status) {
+            Ok(Answer::Status(status)) => Some(status.node),
             _ => None,
         }
     }
@@ -225,9 +225,11 @@ bus = "unix:{board}"
     }
 
     /// One question over its control socket.
-    pub fn ask(&self, request: Request) -> Option<Answer> {
-        let mut client = Client::connect(&self.path("control")).ok()?;
-        client.ask(request).ok()
+    ///
+    /// # Errors
+    /// None runs, or it refuses.
+    pub fn ask(&self, request: Request) -> std::result::Result<Answer, ClientError> {
+        Client::connect(&self.path("control"))?.ask(request)
     }
 
     /// The last of what it said.

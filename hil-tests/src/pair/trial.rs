@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fencepost::board::RelayState;
-use fencepost::control::{Answer, Request};
+use fencepost::control::Request;
 use fencepost::node::Instant;
 use fencepost::node::pair::PairStatus;
 use fencepost::sim::chips::Power;
@@ -209,13 +209,10 @@ impl Trial {
 
     /// Gives an order; it must be obeyed.
     pub fn order(&mut self, index: usize, request: Request) -> Result<()> {
-        match self.agents[index].ask(request) {
-            Some(Answer::Done(_)) => Ok(()),
-            other => Err(RigError::Input(format!(
-                "{} did not obey: {other:?}",
-                name(index)
-            ))),
-        }
+        let asked = self.agents[index].ask(request);
+        asked
+            .map(drop)
+            .map_err(|error| RigError::Input(format!("{}: {error}", name(index))))
     }
 
     /// Whether heartbeats pass, over the cable and through the network.

@@ -37,7 +37,7 @@ impl Pair {
         let topology = self.topology(site.config.topology)?;
         let scale = self.scale();
         let timing = self.times(scale);
-        let lease = lease(site, scale);
+        let lease = lease(site, scale, self.vip_lifetime);
         let links: Vec<String> = self.links.iter().map(|link| link.name.clone()).collect();
         let agreement = digest(&Agreement {
             protocol: PROTOCOL,
@@ -137,7 +137,7 @@ fn means(site: &Site, beat: Duration) -> Vec<MeansPolicy> {
 }
 
 /// Only where an expiry cannot be undone by a late kick, and a kick names its deadline.
-fn lease(site: &Site, beat: Duration) -> Option<LeasePolicy> {
+fn lease(site: &Site, beat: Duration, vip_lifetime: Duration) -> Option<LeasePolicy> {
     let dead_man = &site.board.dead_man;
     if dead_man.kind != DeadManKind::Deadline || dead_man.expiry != Expiry::Sticky {
         return None;
@@ -154,6 +154,8 @@ fn lease(site: &Site, beat: Duration) -> Option<LeasePolicy> {
         right,
         // Both clocks' drift, the relay, and one tick of the controller with the driver's allowance for it.
         wait: right + drift + settle.unwrap_or_default() + DRIVER,
+        // Whole seconds in the kernel, counted from when it last looked.
+        doubt: vip_lifetime + Duration::from_secs(1),
         drop_lead: beat * 6,
     })
 }

@@ -19,6 +19,7 @@ pub(super) struct Ladder {
     rung: Rung,
     /// What was tried or passed over, and why it did not do.
     pub(super) tried: Vec<String>,
+    unconfirmed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -62,6 +63,7 @@ impl Ladder {
             next: 0,
             rung: Rung::Free,
             tried: Vec::new(),
+            unconfirmed: false,
         }
     }
 
@@ -72,6 +74,11 @@ impl Ladder {
             Rung::Done(fenced) => Some(fenced.means()),
             Rung::Free | Rung::Withdrawing { .. } | Rung::Exhausted => None,
         }
+    }
+
+    /// Whether something that should isolate the peer was fired, and nothing said that it did.
+    pub(super) fn unconfirmed(&self) -> bool {
+        self.unconfirmed
     }
 
     /// Whether something was fired and not withdrawn.
@@ -149,6 +156,7 @@ impl Ladder {
         if let Rung::Fired { means, until } | Rung::Out { means, until, .. } = self.rung
             && now >= until
         {
+            self.unconfirmed = true;
             self.rung = self.fail(means, "not confirmed in time", all);
         }
         if let Rung::Free = self.rung {

@@ -38,6 +38,15 @@ pub(in crate::node) enum KickRight {
     Denied,
 }
 
+/// What is known of the peer's relay when its lease ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Relay {
+    /// Nothing speaks against it: its dead-man opens it.
+    Opens,
+    /// A fence was ordered and not acknowledged.
+    Doubtful,
+}
+
 /// A lease of the peer's that would end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Claim {
@@ -135,18 +144,23 @@ impl Lease {
     }
 
     /// When [`Lease::expired`] will be a proof.
-    pub(super) fn expires_at(&self) -> Option<Instant> {
+    pub(super) fn expires_at(&self, relay: Relay) -> Option<Instant> {
         let (policy, claim) = (self.policy?, self.claim?);
-        Some(claim.heard_at + policy.wait)
+        let doubt = match relay {
+            Relay::Opens => core::time::Duration::ZERO,
+            Relay::Doubtful => policy.doubt,
+        };
+        Some(claim.heard_at + policy.wait + doubt)
     }
 
     /// The proof, once: `generation` is our own controller's, read now.
     pub(super) fn expired(
         &mut self,
         now: Instant,
+        relay: Relay,
         generation: Option<u32>,
     ) -> Option<LeaseExpired> {
-        if self.bound() || self.expires_at().is_none_or(|at| now < at) {
+        if self.bound() || self.expires_at(relay).is_none_or(|at| now < at) {
             return None;
         }
         let claim = self.claim.take()?;

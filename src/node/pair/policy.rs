@@ -141,6 +141,9 @@ pub struct LeasePolicy {
     pub right: Duration,
     /// The Backup's wait, from receiving the last heartbeat (E): at least L and the relay time, drift counted.
     pub wait: Duration,
+    /// How much longer after a fence that was ordered and not acknowledged. Then the cable is broken or the relay sticks, and
+    /// a relay that sticks does not end a right: the kernel does, when nobody renews its vips' lifetime any more.
+    pub doubt: Duration,
     /// The Active drops its vips this long before its right ends.
     pub drop_lead: Duration,
 }

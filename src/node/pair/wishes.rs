@@ -2,6 +2,7 @@
 
 use super::claim::Claim;
 use super::guard::{self, Guard};
+use super::lease::Relay;
 use super::policy::{Standby, Unwell};
 use super::proof::Proof;
 use super::{As, KickRight, Pair, Wish};
@@ -84,7 +85,8 @@ impl Pair {
             As::Active
         } else {
             at.push(self.retry_at);
-            at.extend(self.lease.expires_at());
+            at.extend(self.lease.expires_at(Relay::Opens));
+            at.extend(self.lease.expires_at(Relay::Doubtful));
             As::Backup
         };
         at.extend(self.suspect_in(now, part).map(|left| now + left));

@@ -128,6 +128,7 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
         right: ms(400),
         // L, both drifts, relay time, one tick, and the driver's allowance.
         wait: ms(430),
+        doubt: ms(3_000),
         drop_lead: ms(60),
     };
     PairPolicy {

@@ -6,6 +6,7 @@ use super::super::Pair;
 use super::super::event::PairAction;
 use super::super::guard::{self, Guard};
 use super::super::ladder::{Ladder, Standing};
+use super::super::lease::Relay;
 use super::super::policy::Standby;
 use super::super::proof::Proof;
 use super::{Claim, Next, Stage, Why};
@@ -149,9 +150,14 @@ impl Pair {
         };
         let generation = Some(sight.generation);
         let silent = claim.why == Why::PeerDead;
-        match self.lease.expires_at().filter(|_| silent) {
+        let relay = if ladder.unconfirmed() {
+            Relay::Doubtful
+        } else {
+            Relay::Opens
+        };
+        match self.lease.expires_at(relay).filter(|_| silent) {
             Some(at) if now < at => (Stage::Fencing { ladder, order_at }, Next::Stay),
-            Some(_) => match self.lease.expired(now, generation) {
+            Some(_) => match self.lease.expired(now, relay, generation) {
                 Some(proof) => (self.check(now, Proof::LeaseExpired(proof)), Next::Stay),
                 None => (
                     Stage::Saving,
