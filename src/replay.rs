@@ -50,7 +50,7 @@ fn replay_into<D: Decide>(
         out,
         "recorded by fencepost {version} at {time}; times are seconds since its start"
     )?;
-    let mut node = new(policy, begin);
+    let mut node = new(*policy, begin);
     let mut replayed = Replayed::default();
     for number in 2.. {
         let Some(line) = next_line(&mut recording, number)? else {

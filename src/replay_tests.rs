@@ -23,7 +23,7 @@ fn recording(rest: &[Line]) -> Vec<u8> {
         version: "1".to_owned(),
         time: "2026-01-01T00:00:00.000Z".to_owned(),
         now: Instant::from_millis(1_000),
-        policy,
+        policy: Box::new(policy),
     };
     let mut text = Vec::new();
     for line in std::iter::once(&begin).chain(rest) {

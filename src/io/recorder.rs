@@ -38,7 +38,7 @@ pub enum Line {
         /// The node's start.
         now: Instant,
         /// Everything the decisions depend on besides events.
-        policy: Policy,
+        policy: Box<Policy>,
     },
     /// An event.
     Event {
@@ -113,7 +113,7 @@ pub fn start(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         time: super::clock::wall_clock(),
         now,
-        policy,
+        policy: Box::new(policy),
     };
     let (sender, lines) = mailbox(WAITING_MAX);
     let fell_behind = Arc::new(AtomicBool::new(false));

@@ -51,6 +51,8 @@ pub(crate) enum Guard {
     FoundCut,
     /// A latch that came and went between two looks is known by its generation.
     MissedLatch,
+    /// An acknowledge line that reads cut although nobody holds is not believed, and its means not fired.
+    LineIdleFirst,
     /// When a fence that no answer called for fails, the peer is asked again.
     AsksAgain,
 }

@@ -33,4 +33,8 @@
     (&[Guard::MissedLatch], Mutant::Faithful, Breaks(Storm, 2757, "I6")),
     (&[Guard::AsksAgain], Mutant::Faithful, Breaks(Heal, 5186, "not recovered")),
     (&[], Mutant::BareKicks, Breaks(Heal, 0, "I1")),
+    (&[Guard::LineIdleFirst], Mutant::Faithful, Covered),
+    (&[Guard::LineIdleFirst], Mutant::AcknowledgesByContact, Breaks(Heal, 0, "I1")),
+    (&[Guard::Quarantine], Mutant::BareClose, Breaks(Heal, 0, "I1")),
+    (&[Guard::Quarantine, Guard::VoidedByCut], Mutant::BareClose, Breaks(Heal, 0, "I1")),
 ]

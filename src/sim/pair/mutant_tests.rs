@@ -54,11 +54,13 @@ fn every_guard_is_missed() {
 }
 
 #[test]
-#[ignore = "a search for new seeds, minutes long; PAIR_PATIENCE seeds per row"]
+#[ignore = "a search for new seeds, minutes long; PAIR_PATIENCE seeds per row, from row PAIR_ROW on"]
 fn search() {
     let text = std::env::var("PAIR_PATIENCE").ok();
     let patience: u64 = text.and_then(|text| text.parse().ok()).unwrap_or(500);
-    let next = AtomicUsize::new(0);
+    let first = std::env::var("PAIR_ROW").ok();
+    let first = first.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let next = AtomicUsize::new(first);
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
