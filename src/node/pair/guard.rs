@@ -49,6 +49,12 @@ pub(crate) enum Guard {
     SilenceIsNoProof,
     /// A node that finds itself cut stops serving.
     FoundCut,
+    /// A latch that came and went between two looks is known by its generation.
+    MissedLatch,
+    /// An acknowledge line that reads cut although nobody holds is not believed, and its means not fired.
+    LineIdleFirst,
+    /// When a fence that no answer called for fails, the peer is asked again.
+    AsksAgain,
 }
 
 #[cfg(test)]

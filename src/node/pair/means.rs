@@ -270,7 +270,8 @@ impl AllMeans {
             if means.policy.kind != MeansKind::FenceWire {
                 continue;
             }
-            if hold == Hold::Released && acknowledge == Acknowledge::Asserted {
+            let stuck = hold == Hold::Released && acknowledge == Acknowledge::Asserted;
+            if stuck && guard::holds(Guard::LineIdleFirst) {
                 means.fault =
                     Some("the acknowledge line reads cut although nobody holds".to_owned());
             } else {

@@ -75,6 +75,9 @@ const HANDOVERS_SPAN: Duration = Duration::from_secs(3600);
 /// After a takeover that the peer made room for and that failed, this node does not come back by itself for so long.
 const PREEMPT_HOLD: Duration = Duration::from_secs(300);
 
+/// Changes of the own latch that may have gone by unseen, between two looks.
+const LATCHES_MISSED_MAX: u32 = 4_096;
+
 /// This node's part in the pair.
 #[derive(Debug, Clone)]
 pub(super) struct Pair {
@@ -202,15 +205,18 @@ impl Pair {
 
     /// What the own hardware says about claims, words and leases, before anything is decided on it.
     fn watch_ground(&mut self, now: Instant, ground: &Ground, out: &mut Outbox) {
-        let moved = ground.generation.is_some()
-            && self.generation.is_some()
-            && ground.generation != self.generation;
+        let moved_by = (ground.generation.zip(self.generation))
+            .map_or(0, |(now, before)| now.wrapping_sub(before));
+        let moved = moved_by != 0;
+        // A controller that restarted draws its generation anew; a small step is the same one, latched meanwhile.
+        let missed =
+            (1..=LATCHES_MISSED_MAX).contains(&moved_by) && guard::holds(Guard::MissedLatch);
         self.generation = ground.generation.or(self.generation);
         if (moved || ground.latch == Latch::Latched) && guard::holds(Guard::VoidedByCut) {
             self.lease.forfeit();
             self.word.void();
         }
-        if ground.latch == Latch::Latched && !self.quarantined {
+        if (ground.latch == Latch::Latched || missed) && !self.quarantined {
             self.quarantined = true;
             self.ledger.change(|memory| {
                 memory.fenced = true;
@@ -336,6 +342,9 @@ impl Pair {
         let elected = matches!(&claim.stage, Stage::Asking { .. })
             && claim.why == claim::Why::Ask(crate::wire::AskReason::Election);
         self.unanswered |= elected && now >= claim.until();
+        if claim.why == claim::Why::NoAnswer && guard::holds(Guard::AsksAgain) {
+            self.unanswered = false;
+        }
         let (epoch, why) = (claim.epoch, why.to_owned());
         out.record(now, Level::Warning, Fact::ClaimFailed { epoch, why });
     }

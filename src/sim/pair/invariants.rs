@@ -147,6 +147,9 @@ impl World {
         let &[active] = serving.as_slice() else {
             return Err(format!("{} nodes serve", serving.len()));
         };
+        if !self.nodes[active].board.all_closed() {
+            return Err("I8: the Active's group is not all closed".to_owned());
+        }
         let backup = &self.nodes[1 - active];
         let latched = backup.board.controller.as_ref().is_none_or(|c| c.latched());
         if latched {

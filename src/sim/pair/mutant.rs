@@ -30,6 +30,8 @@ pub(super) enum Mutant {
     AcknowledgesByLatch,
     /// The controller acknowledges by its contacts alone, latched or not.
     AcknowledgesByContact,
+    /// A kick reaches a whole window ahead from when it is carried out, however late that is.
+    BareKicks,
 }
 
 impl Mutant {
@@ -63,6 +65,11 @@ impl Mutant {
                     proof,
                     segments,
                 }
+            }
+            (Self::BareKicks, Command::Kick { session, .. }) => {
+                let window = board.controller.as_ref().map_or(0, |c| c.window_ms());
+                let deadline = board.tick(now) + u64::from(window);
+                Command::Kick { session, deadline }
             }
             (_, command) => command,
         }

@@ -22,3 +22,14 @@ fn a_seed_is_a_world() {
         assert_eq!(run(5, mode, true), outcome);
     }
 }
+
+#[test]
+#[ignore = "by hand, without the rig: PAIR='--seeds 10000 --mode storm', as after `hil sim --pair`"]
+fn by_hand() {
+    let words = std::env::var("PAIR").unwrap_or_default();
+    let line = format!("--pair {words}");
+    println!(
+        "{}",
+        crate::sim::cli(line.split_whitespace().map(str::to_owned)).unwrap_or_else(|broken| broken)
+    );
+}
