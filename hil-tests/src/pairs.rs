@@ -19,6 +19,9 @@ pub(crate) struct Pair {
     /// The agent, instead of the one built with this rig.
     #[arg(long)]
     program: Option<PathBuf>,
+    /// Print what both agents said, whatever the result.
+    #[arg(long)]
+    logs: bool,
     /// Also write a JSON line for each to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -61,7 +64,7 @@ pub(crate) fn run(options: &Pair) -> Result<()> {
             "{verdict:7} {:20} {outage}dual-active {} ms, {:.1} s: {}",
             outcome.scenario, outcome.dual_active_ms, outcome.seconds, outcome.reason
         );
-        if !outcome.log.is_empty() {
+        if options.logs || outcome.result == Verdict::Fail {
             println!("{}", outcome.log);
         }
         totals.count(outcome.result);

@@ -181,6 +181,11 @@ bus = "unix:{board}"
         Ok(())
     }
 
+    /// Whether it was started and not ended by us.
+    pub fn runs(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Ends it at once, as a crash would.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -12,7 +12,6 @@ use fencepost::node::Command;
 use fencepost::node::pair::PairCommand;
 use fencepost::sim::fence_cable::Wire;
 use fencepost::sim::{BoardFault, RelayFault};
-use fencepost::wire::Role;
 use serde::Serialize;
 
 use super::agent::Wishes;
@@ -54,8 +53,8 @@ pub struct PairOutcome {
     pub seconds: f64,
     /// What was done and seen, in order.
     pub moments: Vec<Moment>,
-    /// The last of what both agents said; kept for failures only.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    /// How both agents saw themselves at the end, and what they said.
+    #[serde(skip)]
     pub log: String,
 }
 
@@ -176,9 +175,7 @@ pub fn run(program: &Path, scenario: &Scenario) -> PairOutcome {
             let told = (scenario.run)(&mut trial);
             outcome.dual_active_ms = trial.dual_active_ms();
             outcome.moments = std::mem::take(&mut trial.moments);
-            if told.is_err() || outcome.dual_active_ms > 0 {
-                outcome.log = trial.said();
-            }
+            outcome.log = trial.said();
             match told {
                 Err(error) => outcome.reason = error.to_string(),
                 Ok(told) => {
@@ -503,14 +500,17 @@ fn maintenance(trial: &mut Trial) -> Result<Told> {
         reason: "trial".to_owned(),
     };
     let moved = trial.order(serving, Request::Pair { command });
-    demand(moved.is_err(), || "the vips moved to a node in maintenance".to_owned())?;
+    demand(moved.is_err(), || {
+        "the vips moved to a node in maintenance".to_owned()
+    })?;
     trial.note(&format!("{}: maintenance off", name(backup)));
     trial.order(backup, order(false))?;
     let serves = trial.wait_stands()?;
     demand(serves == serving, || "the vip moved".to_owned())?;
     Ok(Told {
         outage_ms: Some(outage),
-        text: "refused on the Active; the Backup went dark, took nothing over, and came back".to_owned(),
+        text: "refused on the Active; the Backup went dark, took nothing over, and came back"
+            .to_owned(),
     })
 }
 

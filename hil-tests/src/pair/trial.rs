@@ -224,7 +224,11 @@ impl Trial {
 
     /// Host and board of one side lose power, and its cables their light.
     pub fn power_off(&mut self, index: usize) -> Result<()> {
-        // The peer must not hear a kernel refuse what its agent no longer takes.
+        // All of it at one instant: nobody may act on a part of it, and the peer must not hear a kernel refuse what its
+        // agent no longer takes.
+        if self.agents[index].runs() {
+            self.agents[index].freeze()?;
+        }
         let namespace = &self.side(index).namespace;
         namespace.shell("ip link set ha0 down; ip link set lan0 down; ip link set wan0 down")?;
         let now = self.bed.now();

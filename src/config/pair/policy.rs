@@ -37,7 +37,7 @@ impl Pair {
         let topology = self.topology(site.config.topology)?;
         let scale = self.scale();
         let timing = self.times(scale);
-        let lease = lease(site, scale, self.vip_lifetime);
+        let lease = lease(site, scale, timing, self.vip_lifetime);
         let links: Vec<String> = self.links.iter().map(|link| link.name.clone()).collect();
         let agreement = digest(&Agreement {
             protocol: PROTOCOL,
@@ -137,7 +137,12 @@ fn means(site: &Site, beat: Duration) -> Vec<MeansPolicy> {
 }
 
 /// Only where an expiry cannot be undone by a late kick, and a kick names its deadline.
-fn lease(site: &Site, beat: Duration, vip_lifetime: Duration) -> Option<LeasePolicy> {
+fn lease(
+    site: &Site,
+    beat: Duration,
+    timing: Timing,
+    vip_lifetime: Duration,
+) -> Option<LeasePolicy> {
     let dead_man = &site.board.dead_man;
     if dead_man.kind != DeadManKind::Deadline || dead_man.expiry != Expiry::Sticky {
         return None;
@@ -148,7 +153,10 @@ fn lease(site: &Site, beat: Duration, vip_lifetime: Duration) -> Option<LeasePol
         .iter()
         .map(|segment| segment.settle)
         .max();
-    let right = beat * 40;
+    let drop_lead = beat * 6;
+    let tries: Duration = means(site, beat).iter().map(|means| means.timeout).sum();
+    // An Active whose peer has gone must have fenced it before its own right ends: silence, grace, every means in turn.
+    let right = timing.suspect_after + timing.restart_grace + tries + drop_lead + beat * 10;
     let drift = right * (2 * DRIFT_PER_MILLE) / 1000;
     Some(LeasePolicy {
         right,
@@ -156,7 +164,7 @@ fn lease(site: &Site, beat: Duration, vip_lifetime: Duration) -> Option<LeasePol
         wait: right + drift + settle.unwrap_or_default() + DRIVER,
         // Whole seconds in the kernel, counted from when it last looked.
         doubt: vip_lifetime + Duration::from_secs(1),
-        drop_lead: beat * 6,
+        drop_lead,
     })
 }
 

@@ -93,7 +93,8 @@ impl Node {
         let Some((Stop::Ordered, until)) = self.stop else {
             return;
         };
-        let cut = self.segments.iter().all(Segment::settled);
+        // While it hands over, relays are where they should be: closed.
+        let cut = self.segments.iter().all(Segment::settled) && !self.handing_over();
         if !cut && now < until {
             return;
         }

@@ -1,6 +1,8 @@
 //! What the Active does besides serving: binds itself, fences a silent peer, lets a fenced one back, hands over when
 //! it is unwell; and how serving ends.
 
+use core::time::Duration;
+
 use super::Pair;
 use super::event::PairAction;
 use super::ground::{Ground, Guard as Behind, Place};
@@ -15,6 +17,9 @@ use crate::node::outbox::Outbox;
 use crate::node::record::{Fact, Level};
 use crate::node::time::Instant;
 use crate::wire::Role;
+
+/// Who is to leave waits no longer for the peer than this: a stop must end, and with its relays cut.
+const LEAVE_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// This node serves.
 #[derive(Debug, Clone)]
@@ -176,7 +181,8 @@ impl Pair {
         }
         let leaving = ground.stopping || ground.out_of_service.is_some();
         let waited = self.leaving_since.is_some_and(|since| {
-            now.since(since) >= self.policy.timing.give_up_after || !self.peer_ready()
+            let wait = self.policy.timing.give_up_after.min(LEAVE_WAIT_MAX);
+            now.since(since) >= wait || !self.peer_ready()
         });
         (leaving && waited).then(|| "taken out of service".to_owned())
     }

@@ -243,6 +243,7 @@ impl Pair {
         if let Some(why) = self.voids(now, claim, ground) {
             return Next::Give(why);
         }
+        let fencing = matches!(claim.stage, Stage::Fencing { .. });
         let stage = core::mem::replace(&mut claim.stage, Stage::Saving);
         let (stage, next) = match stage {
             Stage::Saving => self.saving(now, claim, out),
@@ -257,6 +258,10 @@ impl Pair {
             stage @ (Stage::Ticket | Stage::Holding { .. }) => (stage, Next::Stay),
         };
         claim.stage = stage;
+        if fencing && !matches!(claim.stage, Stage::Fencing { .. }) {
+            // A fence and a lease take the time they take; the proof they end with is as fresh as any.
+            claim.until = now + self.policy.timing.give_up_after;
+        }
         next
     }
 

@@ -119,7 +119,8 @@ impl Pair {
         if self.peer_suspect(now, As::Backup) {
             let proven = (0..self.policy.means.len())
                 .any(|means| self.means.usable(now, means, false).is_ok());
-            return (proven || self.lease.expires_at(Relay::Opens).is_some()).then_some(Why::PeerDead);
+            return (proven || self.lease.expires_at(Relay::Opens).is_some())
+                .then_some(Why::PeerDead);
         }
         // It is heard, hears nothing of us, and does not serve: it may be waiting for us.
         let deaf_for = self.peer.deaf_for(&self.clock);
