@@ -447,6 +447,10 @@ impl Controller for CaswellGen2 {
         self.armed = ArmedHere::No;
         for (_, chip) in self.used() {
             self.prepare(chip)?;
+            // What only an expiry holds cut may go back once the watchdog lets go of it: from here on we hold it.
+            if self.state(chip)? != RelayState::Normal {
+                self.pulse(chip, Register::Output1, SET_NON_NORMAL)?;
+            }
             self.pulse(chip, Register::Output0, DISABLE)?;
         }
         Ok(())

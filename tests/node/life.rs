@@ -140,3 +140,23 @@ fn a_relay_found_moved_makes_the_dead_man_be_armed_again() {
     let arms = |action: &Action| matches!(action, Action::Arm { .. });
     assert!(bench.took.iter().any(arms));
 }
+
+#[test]
+fn a_kick_that_may_have_woken_a_fired_dead_man_proves_nothing() {
+    let mut bench = Bench::serving();
+    bench.hold = |action| matches!(action, Action::Kick { .. });
+    bench.took.clear();
+    bench.run_for(400);
+    assert!(bench.took.iter().any(is_kick));
+    bench.sleep(2_000);
+    assert_eq!(bench.relay, RelayState::Bypass, "the dead-man did not fire");
+    bench.wake_dead_man();
+    assert_eq!(bench.relay, RelayState::Bypass, "served without a proof");
+    let woke = bench.now;
+    bench.run_until(ms(60_000), |bench| bench.relay == RelayState::Normal);
+    assert!(bench.now.since(woke).as_millis() >= 1_000, "no dwell");
+}
+
+fn is_kick(action: &Action) -> bool {
+    matches!(action, Action::Kick { .. })
+}

@@ -389,3 +389,18 @@ fn a_chip_that_restarted_is_neither_closed_nor_kicked_with_the_period_of_its_idl
     assert!(ticket.to_string().contains("restarted"), "{ticket}");
     bench.script.assert_done();
 }
+
+#[test]
+fn what_an_expiry_holds_cut_stays_cut_when_the_watchdog_is_disabled() {
+    let mut bench = one();
+    bench
+        .prepared(A)
+        .script
+        .read(A, DIR1, 0xc0)
+        .read(A, INPUT1, IN_EXPIRED);
+    bench
+        .pulse(A, OUT1, 0x3f, SET_NON_NORMAL)
+        .pulse(A, OUT0, 0b0000_1011, DISABLE);
+    bench.driver.disarm().unwrap();
+    bench.script.assert_done();
+}

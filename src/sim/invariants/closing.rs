@@ -25,8 +25,8 @@ pub(super) struct Closing {
     decided: Vec<bool>,
     /// Per segment: the last thing decided was a close.
     serving: Vec<bool>,
-    /// Per segment: a cut was decided since the agent started.
-    cut: Vec<bool>,
+    /// Per segment: a cut was decided since the agent started; the last time.
+    cut: Vec<Option<Instant>>,
     closes: Vec<VecDeque<Instant>>,
     /// Per segment: this agent has closed or cut it already.
     touched: Vec<bool>,
@@ -36,6 +36,40 @@ pub(super) struct Closing {
     handing_over: bool,
     /// Per segment: a kick put it back into `Normal`.
     woken: Vec<Woken>,
+    slept: Slept,
+}
+
+/// Kicks under way while the host's own clock stood still. Of those nobody can know that they came late: a host that is
+/// stopped with its clock goes on as if nothing had been.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slept {
+    /// By how much the host's clock is behind.
+    behind: Duration,
+    under_way: bool,
+    slept: bool,
+    until: Instant,
+}
+
+impl Slept {
+    fn see(&mut self, at: Moment, seen: &Seen<'_>) {
+        let behind = at.world.since(at.host);
+        self.slept |= self.under_way && behind > self.behind;
+        self.behind = self.behind.max(behind);
+        match seen {
+            Seen::Decided(Action::Kick { .. } | Action::Arm { .. }) => self.under_way = true,
+            Seen::Told(Event::Kicked { .. } | Event::DeadManArmed { .. }) | Seen::Started(_) => {
+                if core::mem::take(&mut self.slept) {
+                    self.until = at.world;
+                }
+                self.under_way = false;
+            }
+            _ => {}
+        }
+    }
+
+    fn covers(&self, commanded_at: Instant) -> bool {
+        self.slept || commanded_at <= self.until
+    }
 }
 
 /// A bare kick starts a dead-man anew even if it has fired between the driver's last look and its write; its relays go
@@ -73,12 +107,13 @@ impl Closing {
             checks: vec![CheckFold::default(); policy.checks.len()],
             decided: vec![false; count],
             serving: vec![false; count],
-            cut: vec![false; count],
+            cut: vec![None; count],
             closes: vec![VecDeque::new(); count],
             touched: vec![false; count],
             away_until: Instant::ZERO,
             handing_over: false,
             woken: vec![Woken::No; count],
+            slept: Slept::default(),
         }
     }
 
@@ -89,6 +124,7 @@ impl Closing {
         at: Moment,
         seen: &Seen<'_>,
     ) -> Verdict {
+        self.slept.see(at, seen);
         match seen {
             Seen::Host(_) | Seen::Late(_) => self.away_until = at.host,
             Seen::Started(_) => self.started(),
@@ -123,7 +159,7 @@ impl Closing {
                 }
             }
             Seen::Decided(Action::Cut { segment, .. }) => {
-                self.cut[*segment] = true;
+                self.cut[*segment] = Some(at.world);
                 self.serving[*segment] = false;
                 self.touched[*segment] = true;
             }
@@ -139,8 +175,9 @@ impl Closing {
                 cause,
                 commanded_at,
             } => {
-                self.invariant_moves_have_an_order(ground, *segment, *to, *cause)?;
-                self.woken[*segment] = if *to == RelayState::Normal && *cause == MoveCause::Kick {
+                self.invariant_moves_have_an_order(ground, *segment, *to, *cause, *commanded_at)?;
+                let woken = *to == RelayState::Normal && *cause == MoveCause::Kick;
+                self.woken[*segment] = if woken && !self.slept.covers(*commanded_at) {
                     Woken::Unheard
                 } else {
                     Woken::No
@@ -159,7 +196,7 @@ impl Closing {
         self.checks.fill(CheckFold::default());
         self.decided.fill(false);
         self.serving.fill(false);
-        self.cut.fill(false);
+        self.cut.fill(None);
         self.touched.fill(false);
         self.closes.fill(VecDeque::new());
         self.handing_over = false;
@@ -326,6 +363,7 @@ impl Closing {
         segment: usize,
         to: RelayState,
         cause: MoveCause,
+        commanded_at: Instant,
     ) -> Verdict {
         let explained = match cause {
             // A wave or a held coil goes on ordering what was once decided, and no reading could end that.
@@ -334,10 +372,10 @@ impl Closing {
                 let goes_on = unread == ReadBackPolicy::Impossible && self.serving[segment];
                 self.decided[segment] || goes_on
             }
-            MoveCause::Command => self.cut[segment],
+            MoveCause::Command => self.cut[segment].is_some(),
             MoveCause::Kick => {
-                let left_there = self.serving[segment] || !self.cut[segment];
-                to == RelayState::Normal && left_there
+                let cut_before = self.cut[segment].is_some_and(|cut| cut < commanded_at);
+                to == RelayState::Normal && (self.serving[segment] || !cut_before)
             }
             MoveCause::LineReleased => ground.host == super::Host::Unable,
             MoveCause::Expiry | MoveCause::PowerOff | MoveCause::PowerUp => {
