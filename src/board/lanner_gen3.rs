@@ -137,9 +137,11 @@ impl LannerGen3 {
             RUNNING => {
                 let period = self.read_register(module, Command::Watchdog1Period)?;
                 let remaining = self.read_register(module, Command::Watchdog1Remaining)?;
+                // It counts whole seconds, and of the last one anything may be left.
+                let at_least = u64::from(remaining).saturating_sub(1);
                 Ok(DeadManReading::Running {
                     period: Duration::from_secs(period.into()),
-                    remaining: Some(Duration::from_secs(remaining.into())),
+                    remaining: (at_least > 0).then(|| Duration::from_secs(at_least)),
                 })
             }
             other => Err(Fault::Integrity {

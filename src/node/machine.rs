@@ -330,6 +330,9 @@ impl Node {
                 return self.tell_ready();
             }
         };
+        if self.link.fault.is_some() {
+            self.segments.iter_mut().for_each(|one| one.reachable(now));
+        }
         let asked = self.link.waiting_since().unwrap_or(now);
         let mut restarted = self.link.read(now, reading.generation, &mut self.out);
         self.latch = reading.latch;

@@ -177,7 +177,9 @@ impl Closing {
             } => {
                 self.invariant_moves_have_an_order(ground, *segment, *to, *cause, *commanded_at)?;
                 let woken = *to == RelayState::Normal && *cause == MoveCause::Kick;
-                self.woken[*segment] = if woken && !self.slept.covers(*commanded_at) {
+                let unknowable =
+                    ground.segments[*segment].excused || self.slept.covers(*commanded_at);
+                self.woken[*segment] = if woken && !unknowable {
                     Woken::Unheard
                 } else {
                     Woken::No
