@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use fencepost::control;
+
 use crate::error::{AtPath, Result, RigError};
 use crate::message::{Message, Operation, Outcome, Request, from_hex, to_hex};
 
@@ -156,6 +158,15 @@ impl Guest {
             GRACE,
         )? {
             Outcome::Written => Ok(()),
+            other => Err(unexpected(&what, &other)),
+        }
+    }
+
+    /// What fencepost's agent answers over its control socket; nothing, if none does.
+    pub fn ask(&self, request: control::Request) -> Result<Vec<control::Answer>> {
+        let what = format!("ask the agent for {request:?}");
+        match self.call(&what, Operation::Ask { request }, GRACE)? {
+            Outcome::Answers(answers) => Ok(answers),
             other => Err(unexpected(&what, &other)),
         }
     }

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::ops::ControlFlow;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use fencepost::control;
+use fencepost::control_client::Client;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -174,7 +177,27 @@ fn perform(operation: Operation) -> io::Result<Outcome> {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
             Ok(Outcome::Written)
         }
+        Operation::Ask { request } => Ok(Outcome::Answers(ask(request))),
     }
+}
+
+/// Whatever the agent answered. Nothing, if there is none or it hung up: to the rig that is one and the same.
+fn ask(request: control::Request) -> Vec<control::Answer> {
+    let mut answers = Vec::new();
+    if let Ok(mut client) = Client::connect(Path::new(control::SOCKET_PATH)) {
+        let many = matches!(request, control::Request::Events { .. });
+        let complete = client.events(request, |answer| {
+            answers.push(answer);
+            match many {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        });
+        if complete.is_err() {
+            answers.clear();
+        }
+    }
+    answers
 }
 
 fn execute(argv: &[String], timeout: Duration) -> io::Result<Execution> {

@@ -3,6 +3,7 @@
 //! Each incarnation of the guest's agent opens with a [`Hello`] of its own. Every request names the incarnation it is meant for: what
 //! was sent to a guest that was reset meanwhile may still sit in QEMU's buffer, and must not run in the next boot.
 
+use fencepost::control;
 use serde::{Deserialize, Serialize};
 
 /// Name of the virtio-serial port.
@@ -36,6 +37,10 @@ pub(crate) enum Operation {
         mode: u32,
         content: String,
     },
+    /// Asks fencepost's agent over its control socket. Under emulation a program's start costs a second; this costs nothing.
+    Ask {
+        request: control::Request,
+    },
 }
 
 /// Guest to rig.
@@ -68,6 +73,8 @@ pub(crate) enum Outcome {
     Exec(Execution),
     Content(String),
     Written,
+    /// Empty: no agent answers.
+    Answers(Vec<control::Answer>),
     Failed(String),
 }
 

@@ -1,4 +1,4 @@
-//! A bench as a file: which appliances there are, and what the rig can do to them. [`RawRig`] as written, [`Rig`] as understood.
+//! A bench as a file: which appliances there are, and what the rig can do to them. `RawRig` as written, [`Rig`] as understood.
 //!
 //! Unknown keys are refused. What a bench cannot do (no power switch, no board faults on real hardware) is a capability it lacks, and a
 //! scenario that needs it is skipped with that sentence.

@@ -3,7 +3,8 @@
 //! One appliance on the bench board, through pause, reset, panic, watchdog and power cut. Each step states what must be so afterwards;
 //! the first that is not ends the run with an error.
 
-use std::process::Command;
+mod pair;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use fencepost_hil::board::{Board, Clock};
 use fencepost_hil::channel::{Guest, Hello};
 use fencepost_hil::error::RigError;
 use fencepost_hil::guest::{Image, disk};
+use fencepost_hil::pair::Namespace;
 use fencepost_hil::qemu::{Config, Node};
 use fencepost_hil::wire::SharedPort;
 use fencepost_hil::wire::traffic::Traffic;
@@ -33,6 +35,7 @@ struct Bed {
 /// Runs every step.
 pub(crate) fn run() -> Result<()> {
     native_data_path().context("step: frames cross a namespace's bridge")?;
+    pair::run().context("step: the pair's bed")?;
     let image = Image::prepare(&mut |what| println!("hil: {what}"))?;
     let folder = tempfile::Builder::new()
         .prefix("hil-")
@@ -119,39 +122,6 @@ fn native_data_path() -> Result<()> {
     );
     println!("hil: ok  frames cross a namespace's bridge, and carrier follows");
     Ok(())
-}
-
-/// A named network namespace; goes with us.
-struct Namespace(String);
-
-impl Namespace {
-    fn add(name: &str) -> Result<Self> {
-        let done = Command::new("ip")
-            .args(["netns", "add", name])
-            .status()
-            .context("cannot run ip")?;
-        ensure!(done.success(), "cannot make namespace {name}: are we root?");
-        Ok(Self(name.to_owned()))
-    }
-
-    fn shell(&self, script: &str) -> Result<String> {
-        let done = Command::new("ip")
-            .args(["netns", "exec", &self.0, "sh", "-c", script])
-            .output()?;
-        ensure!(
-            done.status.success(),
-            "`{script}` in namespace {}: {}",
-            self.0,
-            String::from_utf8_lossy(&done.stderr)
-        );
-        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
-    }
 }
 
 impl Bed {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use fencepost::board::RelayState;
-use fencepost::control::AgentStatus;
+use fencepost::control::{AgentStatus, Entry};
 use fencepost::node::Instant;
 use fencepost::sim::BoardFault;
 
@@ -23,6 +23,14 @@ use crate::outcome::{Bound, Moment};
 
 /// What an emulated machine may be late by, beyond what the hardware's own times explain.
 pub const SLACK: Duration = Duration::from_millis(1_500);
+
+/// What a stimulus given inside an emulated machine may take to happen: `systemctl` alone has taken two seconds. Whether the
+/// board's own timer was in time is judged apart, on the board's clock ([`Trial::expect_expiry_in_time`]).
+pub const LATE: Duration = Duration::from_secs(5);
+/// From a record to the history that is read.
+const WRITTEN: Duration = Duration::from_secs(5);
+/// From `systemctl stop` to an agent that has heard of it: systemd starts two programs, which an emulator has to translate first.
+pub const TO_HEAR: Duration = Duration::from_secs(30);
 
 /// A scenario under way.
 pub struct Trial<'a> {
@@ -106,7 +114,8 @@ impl<'a> Trial<'a> {
         self.strike("systemctl stop", |appliance| {
             Ok(appliance.shell("systemctl stop fencepost")?)
         })?;
-        let bound = self.ordered_within(SLACK * 4);
+        // Systemd starts a program to tell the agent; under emulation that takes what it takes.
+        let bound = self.ordered_within(TO_HEAR);
         self.expect_relays(RelayState::Bypass, bound, "after a stop")?;
         self.may_return();
         Ok(())
@@ -309,10 +318,19 @@ impl<'a> Trial<'a> {
 
     /// When the agent recorded `fact` since the scenario began, on the rig's clock.
     pub fn event_at(&mut self, fact: &str) -> Result<Instant> {
-        let events = self.appliance.events(self.first_event)?;
-        let named = events.into_iter().find(|entry| {
+        let is_named = |entry: &Entry| {
             serde_json::to_value(&entry.record.fact).is_ok_and(|value| value["fact"] == fact)
-        });
+        };
+        // The history is written beside the control loop, and read a moment later.
+        let until = std::time::Instant::now() + WRITTEN;
+        let named = loop {
+            let events = self.appliance.events(self.first_event)?;
+            let named = events.into_iter().find(is_named);
+            if named.is_some() || std::time::Instant::now() > until {
+                break named;
+            }
+            std::thread::sleep(POLL);
+        };
         let entry = named.with_context(|| format!("the agent recorded no `{fact}`"))?;
         let at_ms = self
             .appliance

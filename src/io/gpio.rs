@@ -5,7 +5,7 @@
 //! kernel: a line adopted from an earlier process carries no flag that would say how it was requested.
 //!
 //! A request lives as long as a descriptor of it is open. The descriptors can be handed on, to the service manager's
-//! store or over an exec, so that lines do not float while an agent restarts; [`LineGroup::adopt`] takes them
+//! store or over an exec, so that lines do not float while an agent restarts; [`LineGroup`] takes them
 //! back. What proves that such a descriptor is the right one: it is a line handle of the right width, and the
 //! kernel shows the group's lines in use by [`CONSUMER`].
 //!

@@ -1,4 +1,4 @@
-//! Buses and lines of this machine, for [`crate::board::open`].
+//! Buses and lines of this machine, for [`crate::board::open()`].
 //!
 //! Keeps a second descriptor of every line request, so that the agent can give them to the service manager's store:
 //! drivers own their lines and do not know of processes.

@@ -2,7 +2,7 @@
 //!
 //! The second real implementation of the bus traits: tests run the whole agent without kernel devices, and the rig
 //! compares both. One connection stands for one process: when it ends, its lines float, exactly as with the
-//! kernel's descriptors. A board that does not answer in [`ANSWER_WITHIN`] is a bus that hangs.
+//! kernel's descriptors. A board that does not answer in time is a bus that hangs.
 //!
 //! What if this dies here? The connection closes and the board lets go of our lines.
 

@@ -24,7 +24,9 @@ const REOPEN_EVERY: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) identity: Option<Identity>,
-    pub(super) fault: Option<String>,
+    fault: Option<String>,
+    /// The last command was not taken, by a controller that nothing else can be known of.
+    untaken: Option<String>,
     /// The hardware was seen at least once: what was left there is adopted.
     pub(super) adopted: bool,
     phase: Phase,
@@ -59,6 +61,7 @@ impl Link {
         Self {
             identity: None,
             fault: None,
+            untaken: None,
             adopted: false,
             phase: Phase::Closed,
             read_every,
@@ -81,6 +84,11 @@ impl Link {
     /// The hardware was seen and has not been lost since.
     pub(super) fn is_good(&self) -> bool {
         self.is_open() && self.fault.is_none() && self.read_at.is_some()
+    }
+
+    /// The last look at it failed.
+    pub(super) fn is_lost(&self) -> bool {
+        self.fault.is_some()
     }
 
     pub(super) fn configured(&self) -> bool {
@@ -158,6 +166,26 @@ impl Link {
         let changed = self.generation.is_some_and(|known| known != generation);
         self.generation = Some(generation);
         changed
+    }
+
+    /// A command to a controller that cannot be read was taken, or was not. Only told: the next command is tried all the
+    /// same, because nothing else would ever show that the bus works again.
+    pub(super) fn commanded(&mut self, now: Instant, fault: Option<&Fault>, out: &mut Outbox) {
+        let before = self.untaken.take();
+        self.untaken = fault.map(Fault::to_string);
+        match (before, &self.untaken) {
+            (None, Some(fault)) => {
+                let fault = fault.clone();
+                out.record(now, Level::Alarm, Fact::ControllerLost { fault });
+            }
+            (Some(_), None) => out.record(now, Level::Info, Fact::ControllerBack),
+            _ => {}
+        }
+    }
+
+    /// What is wrong with the controller, in a sentence.
+    pub(super) fn fault(&self) -> Option<String> {
+        self.fault.clone().or_else(|| self.untaken.clone())
     }
 
     /// The stored settings may have gone with whatever happened to the controller.

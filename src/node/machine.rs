@@ -17,7 +17,7 @@ use super::health::Health;
 use super::link::Link;
 use super::orders::Orders;
 use super::outbox::Outbox;
-use super::policy::{Commissioning, Policy};
+use super::policy::{Arming, Commissioning, Policy, ReadBackPolicy};
 use super::record::{Fact, Level};
 use super::segment::{Found, Segment};
 use super::time::Instant;
@@ -225,12 +225,18 @@ impl Node {
                 }
             }
             Event::TicketTaken { segment, outcome } => {
+                // A ticket given is no word of the bus: some drivers issue it themselves.
+                if let Err(fault) = &outcome {
+                    self.told_by_command(now, Some(fault));
+                }
                 let left = self.left_with_normal(segment);
                 if let Some(segment) = self.segments.get_mut(segment) {
                     segment.ticket_taken(now, outcome, left, &mut self.out);
                 }
             }
             Event::SegmentClosed { segment, outcome } => {
+                self.told_by_command(now, outcome.as_ref().err());
+                let out = &mut self.out;
                 if let Some(closed) = self.segments.get_mut(segment) {
                     closed.closed(now, outcome, out);
                     if closed.held() {
@@ -244,8 +250,9 @@ impl Node {
                 state,
                 outcome,
             } => {
+                self.told_by_command(now, outcome.as_ref().err());
                 if let Some(segment) = self.segments.get_mut(segment) {
-                    segment.cut(now, state, outcome, out);
+                    segment.cut(now, state, outcome, &mut self.out);
                 }
                 self.out.push(Action::RememberLeft { left: self.left() });
                 self.link.read_soon(now);
@@ -330,7 +337,7 @@ impl Node {
                 return self.tell_ready();
             }
         };
-        if self.link.fault.is_some() {
+        if self.link.is_lost() {
             self.segments.iter_mut().for_each(|one| one.reachable(now));
         }
         let asked = self.link.waiting_since().unwrap_or(now);
@@ -381,6 +388,19 @@ impl Node {
         for segment in &mut self.segments {
             segment.unread();
         }
+    }
+
+    /// A controller that cannot be read is heard of only when it is given a command: whether the bus took it.
+    fn told_by_command(&mut self, now: Instant, fault: Option<&Fault>) {
+        if self.blind() {
+            self.link.commanded(now, fault, &mut self.out);
+        }
+    }
+
+    /// Reading this controller touches nothing, so it says nothing about it.
+    fn blind(&self) -> bool {
+        let unreadable = |segment: &Segment| segment.policy.read_back == ReadBackPolicy::Impossible;
+        self.segments.iter().all(unreadable) && self.policy.dead_man.arming == Arming::Absent
     }
 
     fn tell_ready(&mut self) {

@@ -21,7 +21,7 @@ impl Node {
             summary,
             reasons: reasons.into_iter().map(|(_, sentence)| sentence).collect(),
             identity: self.link.identity.clone(),
-            controller_fault: self.link.fault.clone(),
+            controller_fault: self.link.fault(),
             segments: self
                 .segments
                 .iter()
@@ -73,7 +73,7 @@ impl Node {
     /// What keeps the light from green, each with its colour.
     fn reasons(&self, now: Instant) -> Vec<(Summary, String)> {
         let mut reasons = Vec::new();
-        if let Some(fault) = &self.link.fault {
+        if let Some(fault) = self.link.fault() {
             reasons.push((Summary::Red, format!("controller lost: {fault}")));
         }
         if self.policy.commissioning == Commissioning::Missing {

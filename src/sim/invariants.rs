@@ -6,7 +6,7 @@
 //!
 //! Each invariant is one function named `invariant_…`. What breaks one is reported with what was expected;
 //! what excuses one (a relay that is physically stuck, a reading that the board itself falsifies) is written
-//! where it is excused, in [`ground`].
+//! where it is excused, in `ground`.
 
 mod closing;
 mod feeding;

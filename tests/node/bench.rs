@@ -325,16 +325,24 @@ impl Bench {
         }))
     }
 
+    /// A controller that cannot be read is not spoken to for a look.
+    fn look(&self) -> Result<(), Fault> {
+        match self.policy.segments[0].read_back {
+            ReadBackPolicy::Required => self.bus(),
+            ReadBackPolicy::Impossible => Ok(()),
+        }
+    }
+
     fn act(&mut self, action: Action) -> Option<Event> {
         Some(match action {
             Action::Open => Event::ControllerOpened {
-                outcome: self.bus().map(|()| Identity::default()),
+                outcome: self.look().map(|()| Identity::default()),
             },
             Action::Read => Event::ControllerRead {
-                outcome: self.bus().map(|()| self.reading()),
+                outcome: self.look().map(|()| self.reading()),
             },
             Action::Configure { .. } => Event::Configured {
-                outcome: self.bus(),
+                outcome: self.look(),
             },
             Action::Arm { period } => {
                 let outcome = self.bus().map(|()| {

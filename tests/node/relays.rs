@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fencepost::board::controller::{Evidence, Fault, Moved, SegmentReading};
 use fencepost::board::{CutState, RelayState};
-use fencepost::node::policy::{Commissioning, ReadBackPolicy, SegmentPolicy};
+use fencepost::node::policy::{Arming, Commissioning, ReadBackPolicy, SegmentPolicy};
 use fencepost::node::{Action, Cause, Event, Fact, Verdict};
 
 use crate::bench::{Bench, ms, policy};
@@ -309,4 +309,28 @@ fn where_nothing_can_be_read_a_cut_is_acknowledged_before_the_first_close() {
 
 fn is_cut(action: &Action) -> bool {
     matches!(action, Action::Cut { .. })
+}
+
+#[test]
+fn of_a_controller_that_cannot_be_read_a_failed_order_is_told_until_one_succeeds() {
+    let mut policy = policy(1_000, Commissioning::Done);
+    policy.segments[0].read_back = ReadBackPolicy::Impossible;
+    policy.dead_man.arming = Arming::Absent;
+    let mut bench = Bench::with(policy);
+    bench.check(Verdict::Ok);
+    bench.bus_dead = true;
+    bench.run_for(3_000);
+    let fault = bench.status().controller_fault;
+    assert!(fault.is_some(), "looks that touch nothing cleared it");
+    assert!(bench.recorded(|fact| matches!(fact, Fact::ControllerLost { .. })));
+    bench.bus_dead = false;
+    bench.run_for(30_000);
+    assert_eq!(bench.relay, RelayState::Normal);
+    assert_eq!(bench.status().controller_fault, None);
+    let lost = |fact: &&Fact| matches!(fact, Fact::ControllerLost { .. });
+    assert_eq!(
+        bench.facts.iter().filter(lost).count(),
+        1,
+        "told again and again"
+    );
 }

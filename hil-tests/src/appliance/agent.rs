@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fencepost::control::{AgentStatus, Entry};
+use fencepost::control::{AgentStatus, Answer, Entry, Request};
 
 use super::{Appliance, COMMAND};
 use crate::error::{Result, RigError};
@@ -35,18 +35,13 @@ impl Signal {
 }
 
 impl Appliance {
-    /// `fencepost status --json`; `None`: no agent answers.
+    /// What `fencepost status` shows; `None`: no agent answers.
     pub fn status(&self) -> Result<Option<AgentStatus>> {
-        let done = self.exec(&["fencepost", "status", "--json"], COMMAND)?;
-        // Exit codes tell the traffic light; what matters here is whether there is an answer.
-        match serde_json::from_str(done.stdout.trim()) {
-            Ok(status) => Ok(Some(status)),
-            Err(_) if done.stdout.trim().is_empty() => Ok(None),
-            Err(error) => Err(RigError::Input(format!(
-                "`fencepost status --json` does not parse: {error}\n{}{}",
-                done.stdout, done.stderr
-            ))),
-        }
+        let answers = self.ask(Request::Status)?;
+        Ok(answers.into_iter().find_map(|answer| match answer {
+            Answer::Status(status) => Some(*status),
+            _ => None,
+        }))
     }
 
     /// Asks for the status until `good` finds what it looks for; the last answer if it does not within `timeout`.
@@ -68,16 +63,42 @@ impl Appliance {
 
     /// Every stored event after number `since`.
     pub fn events(&self, since: u64) -> Result<Vec<Entry>> {
-        let done = self.exec(
-            &[
-                "fencepost",
-                "events",
-                "--json",
-                "--since",
-                &since.to_string(),
-            ],
-            COMMAND,
-        )?;
+        let entries = self.entries(Some(since), None)?;
+        match entries {
+            Some(entries) => Ok(entries),
+            None => self.stored_events(since),
+        }
+    }
+
+    /// Number of the last stored event.
+    pub fn last_event(&self) -> Result<u64> {
+        let last = self.entries(None, Some(1))?;
+        Ok(last
+            .and_then(|last| last.last().map(|entry| entry.number))
+            .unwrap_or(0))
+    }
+
+    /// From the agent itself; `None`: no agent answers.
+    fn entries(&self, since: Option<u64>, limit: Option<usize>) -> Result<Option<Vec<Entry>>> {
+        let request = Request::Events {
+            follow: false,
+            since,
+            limit,
+        };
+        let answers = self.ask(request)?;
+        let answered = !answers.is_empty();
+        let entries = answers.into_iter().filter_map(|answer| match answer {
+            Answer::Event(entry) => Some(*entry),
+            _ => None,
+        });
+        Ok(answered.then(|| entries.collect()))
+    }
+
+    /// Without an agent, as an operator would look: the command reads the history's files.
+    fn stored_events(&self, since: u64) -> Result<Vec<Entry>> {
+        let since = since.to_string();
+        let argv = ["fencepost", "events", "--json", "--since", &since];
+        let done = self.exec(&argv, COMMAND)?;
         let parse = |line: &str| {
             serde_json::from_str(line).map_err(|error| {
                 RigError::Input(format!(
@@ -90,17 +111,6 @@ impl Appliance {
             .filter(|line| !line.trim().is_empty())
             .map(parse)
             .collect()
-    }
-
-    /// Number of the last stored event.
-    pub fn last_event(&self) -> Result<u64> {
-        let done = self.exec(&["fencepost", "events", "--json", "--limit", "1"], COMMAND)?;
-        let last = done
-            .stdout
-            .lines()
-            .last()
-            .and_then(|line| serde_json::from_str::<Entry>(line).ok());
-        Ok(last.map_or(0, |entry| entry.number))
     }
 
     /// Sends a signal to the agent's main process.

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use fencepost::board::Board as Profile;
 use fencepost::board::RelayState;
+use fencepost::control::{Answer, Request};
 use fencepost::node::Instant;
 use fencepost::sim::port::HostPort;
 use fencepost::sim::{BoardEvent, BoardFact, BoardFault, NotApplicable, Options, VirtualBoard};
@@ -267,6 +268,11 @@ impl Appliance {
     /// Runs a program in the guest.
     pub fn exec(&self, argv: &[&str], timeout: Duration) -> Result<Execution> {
         self.machine().guest()?.exec(argv, timeout)
+    }
+
+    /// What the agent answers over its control socket; nothing, if none does.
+    pub fn ask(&self, request: Request) -> Result<Vec<Answer>> {
+        self.machine().guest()?.ask(request)
     }
 
     /// Runs a shell script in the guest; its standard output if it succeeds.

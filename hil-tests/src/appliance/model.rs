@@ -33,7 +33,7 @@ pub enum Period {
 }
 
 /// Of every dead-man here. Replacing an agent means starting three programs, which an emulated machine on a busy host does in five seconds.
-const TIMER: Duration = Duration::from_secs(8);
+const TIMER: Duration = Duration::from_secs(10);
 
 /// All of them. Periods leave room for an emulated machine that is late; the shortest a board can do is tested elsewhere.
 pub const MODELS: [Model; 7] = [
@@ -90,7 +90,7 @@ pub const WATCHDOG_TIMEOUT: Duration = Duration::from_secs(30);
 /// From one start of the plugin check to the next.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// What the plugin may take. A shell's start under emulation on a busy host has taken three seconds.
-pub const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the plugin reads its verdict from.
 pub const CHECK_FILE: &str = "/run/rig-check";
 

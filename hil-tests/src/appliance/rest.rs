@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use fencepost::board::RelayState;
 use fencepost::board::profile::ReadBack;
-use fencepost::control::AgentStatus;
+use fencepost::control::{AgentStatus, Request};
+use fencepost::node::Command;
 use fencepost::node::status::{SegmentMode, Summary};
 
 use super::model::CHECK_FILE;
@@ -93,7 +94,8 @@ impl Appliance {
         if !self.traffic.wait_flowing(since, timeout) {
             return Err(self.not_at_rest("no frame passes it", timeout));
         }
-        self.shell("fencepost acknowledge").map(drop)
+        let command = Command::Acknowledge;
+        self.ask(Request::Command { command }).map(drop)
     }
 
     /// Whether the agent's own word is that all is well. A board that cannot be read back is never green: there the order counts.

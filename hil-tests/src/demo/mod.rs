@@ -17,7 +17,7 @@ use fencepost_hil::error::RigError;
 use fencepost_hil::guest::Image;
 use fencepost_hil::outcome::{Outcome, Report, Verdict};
 use fencepost_hil::report;
-use fencepost_hil::trial::{Measured, SLACK, Trial};
+use fencepost_hil::trial::{LATE, Measured, Trial};
 
 use screen::{Agent, Screen};
 
@@ -92,7 +92,7 @@ fn perform(trial: &mut Trial<'_>, screen: &Screen) -> Result<()> {
     );
     trial.expect_relays(
         RelayState::Bypass,
-        period + SLACK,
+        period + LATE,
         "the dead-man is not kicked",
     )?;
     ensure!(!trial.relay_took().is_zero(), "{TOO_BUSY}");

@@ -130,7 +130,7 @@ pub(super) fn block(
          {host}                 agent     {agent}\n\n    traffic {line} {rate}\n            {}\n",
         ink.tint(
             SOFT,
-            &format!("the last {span:.0} s, a numbered frame each millisecond each way")
+            &format!("the last {span:.0} s, a numbered frame each millisecond, and fewer back")
         )
     )
 }

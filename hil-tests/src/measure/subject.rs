@@ -2,7 +2,6 @@
 //!
 //! No kernel device and no network is touched. What if the bench dies? The agent is killed with the thread that started it.
 
-use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,6 +19,7 @@ use fencepost::sim::{BoardFact, MoveCause, Options, VirtualBoard};
 use crate::appliance::model::Model;
 use crate::board::{Board, Clock, Ticker};
 use crate::error::{AtPath, Result, RigError};
+use crate::priority::above_all;
 use crate::socket::{self, Server};
 use crate::vhost::i2c::Shape;
 
@@ -28,8 +28,6 @@ const LONG: Duration = Duration::from_secs(40);
 /// How often something awaited is looked at.
 const POLL: Duration = Duration::from_millis(2);
 
-/// Above the agent's own threads.
-const BOARD_PRIORITY: &str = "60";
 /// What the agent is told of its service manager's patience, microseconds.
 const WATCHDOG_USEC: &str = "10000000";
 
@@ -184,32 +182,6 @@ impl Hardware {
         }
         (expiries, orders)
     }
-}
-
-/// Puts the threads that `start` makes above everything else on this machine: a real board does not share its host's processors. Threads they
-/// make later are as they are. Without the right to, they stay ordinary, and a starved machine starves the board too.
-fn above_all<T>(start: impl FnOnce() -> T) -> T {
-    let threads = || -> BTreeSet<String> {
-        let tasks = std::fs::read_dir("/proc/self/task")
-            .into_iter()
-            .flatten()
-            .flatten();
-        tasks
-            .map(|task| task.file_name().to_string_lossy().into_owned())
-            .collect()
-    };
-    let before = threads();
-    let started = start();
-    for thread in threads().difference(&before) {
-        let done = Command::new("chrt")
-            .args(["--fifo", "--pid", BOARD_PRIORITY, thread])
-            .stderr(Stdio::null())
-            .status();
-        if !done.is_ok_and(|status| status.success()) {
-            tracing::warn!("the virtual board has no real-time priority: run the bench as root");
-        }
-    }
-    started
 }
 
 /// Takes what the agent tells its service manager, as systemd would.

@@ -7,6 +7,8 @@ use crate::outcome::{Path, Since, Timeline};
 
 /// Holes closer together than this are one to a user.
 const TOGETHER_MS: f64 = 2.0;
+/// From a move of the contacts to the first frame lost: the wire looks at them each millisecond, on a busy machine later.
+const OPENED_BY_MS: f64 = 20.0;
 /// The close view must be at least this much shorter than the run to be worth having.
 const CLOSE_SHARE: f64 = 0.6;
 
@@ -164,11 +166,11 @@ fn holes(timeline: &Timeline) -> Vec<Hole> {
     }
     let moves = moves(timeline);
     let split = |(from_ms, to_ms): (f64, f64)| {
-        // A frame is a millisecond wide: the move that opened the hole may lie just before the first lost frame.
+        // The move that opened the hole lies just before the first lost frame.
         let inside = moves
             .iter()
             .rev()
-            .find(|t| (from_ms - TOGETHER_MS..=to_ms).contains(*t));
+            .find(|t| (from_ms - OPENED_BY_MS..=to_ms).contains(*t));
         Hole {
             from_ms,
             ours_until_ms: inside.map_or(to_ms, |t| t.clamp(from_ms, to_ms)),

@@ -9,7 +9,7 @@ use fencepost::board::profile::OnRelease;
 use super::{Aftermath, Scenario};
 use crate::appliance::agent::{Signal, UNIT, signal_script};
 use crate::appliance::files::PROGRAM;
-use crate::trial::{SLACK, Trial};
+use crate::trial::{LATE, SLACK, Trial};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -129,7 +129,7 @@ fn agent_killed(trial: &mut Trial<'_>) -> Result<()> {
     match period {
         Some(period) => trial.expect_relays(
             RelayState::Bypass,
-            period + SLACK,
+            period + LATE,
             "the dead-man is not kicked",
         )?,
         // Systemd notices at once; the fail-safe's start under emulation takes what it takes.
@@ -158,7 +158,7 @@ fn agent_hung(trial: &mut Trial<'_>) -> Result<()> {
             trial.strike_in_guest("agent hung (SIGSTOP)", &signal_script(Signal::Stop))?;
             trial.expect_relays(
                 RelayState::Bypass,
-                period + SLACK,
+                period + LATE,
                 "the dead-man is not kicked",
             )?;
             // Long enough for a dead-man that restores, shorter than the machine's watchdog.

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use fencepost::board::RelayState;
 
 use super::{Aftermath, Scenario};
-use crate::trial::{SLACK, Trial};
+use crate::trial::{SLACK, TO_HEAR, Trial};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -58,7 +58,7 @@ fn orderly_stop(trial: &mut Trial<'_>) -> Result<()> {
     // time-out may be what ends the segment.
     trial.expect_relays(
         RelayState::Bypass,
-        trial.ordered_within(Duration::from_secs(12)),
+        trial.ordered_within(TO_HEAR),
         "ordered stop",
     )?;
     trial.expect_ordered()?;

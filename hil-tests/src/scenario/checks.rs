@@ -27,7 +27,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// A plugin's process under emulation.
-const PLUGIN: Duration = Duration::from_secs(3);
+const PLUGIN: Duration = Duration::from_secs(6);
 
 fn check_fails(trial: &mut Trial<'_>) -> Result<()> {
     trial.strike_in_guest("check critical", &format!("echo critical > {CHECK_FILE}"))?;

@@ -10,7 +10,7 @@ use crate::appliance::BOOT;
 use crate::appliance::agent::{Signal, UNIT, signal_script};
 use crate::appliance::model::WATCHDOG_TIMEOUT;
 use crate::capability::Capability;
-use crate::trial::{SLACK, Trial};
+use crate::trial::{LATE, SLACK, Trial};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -54,7 +54,7 @@ fn machine_paused(trial: &mut Trial<'_>) -> Result<()> {
     let paused = Instant::now();
     trial.expect_relays(
         RelayState::Bypass,
-        period + SLACK,
+        period + LATE,
         "the dead-man is not kicked",
     )?;
     trial.expect_still(SLEEP.saturating_sub(paused.elapsed()), "while it sleeps")?;
@@ -98,7 +98,7 @@ fn control_loop_stuck(trial: &mut Trial<'_>) -> Result<()> {
     if let Some(period) = period {
         trial.expect_relays(
             RelayState::Bypass,
-            period + SLACK,
+            period + LATE,
             "the dead-man is not kicked",
         )?;
     }

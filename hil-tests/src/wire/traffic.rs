@@ -1,4 +1,7 @@
-//! Numbered frames, one each millisecond each way, and what became of them. This, not an agent's word, is a result.
+//! Numbered frames, one each millisecond one way and fewer back, and what became of them. This, not an agent's word, is a result.
+//!
+//! Fewer back, because an emulated machine spends half its time on them: what the way back must show is that it carries, and
+//! what is lost is lost both ways at once.
 //!
 //! Frames are unicast (own EtherType 0x88B5, "local experimental") between two stations, so that bridges learn them. Each segment
 //! stamps the way it passed a frame on, so that a frame tells whether it came through an appliance or through its bypass.
@@ -27,8 +30,10 @@ const LENGTH: usize = 60;
 const SEGMENTS: usize = 4;
 /// Frames remembered in each direction: an hour.
 const NUMBERS_MAX: usize = 3_600_000;
-/// Between frames.
+/// Between frames from net A to net B.
 pub const PERIOD: Duration = Duration::from_millis(1);
+/// Between frames the other way.
+pub const PERIOD_BACK: Duration = Duration::from_millis(8);
 
 /// How a frame passed a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -94,6 +99,13 @@ impl Station {
         match self {
             Self::A => Self::B,
             Self::B => Self::A,
+        }
+    }
+
+    fn period(self) -> Duration {
+        match self {
+            Self::A => PERIOD,
+            Self::B => PERIOD_BACK,
         }
     }
 
@@ -217,7 +229,7 @@ fn run_direction(
     let (ours, port) = (Arc::clone(&log), SharedPort::clone(from));
     let mut due = std::time::Instant::now();
     threads.run(move || {
-        due += PERIOD;
+        due += station.period();
         let now = std::time::Instant::now();
         match due.checked_duration_since(now) {
             Some(wait) => std::thread::sleep(wait),

@@ -76,10 +76,10 @@ impl Bench {
 }
 
 #[test]
-fn the_socket_is_not_for_the_world() {
+fn anybody_may_connect_and_who_they_are_decides() {
     let bench = bench();
     let mode = fs::metadata(&bench.path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o007, 0, "{mode:o}");
+    assert_eq!(mode & 0o777, 0o666, "{mode:o}");
 }
 
 #[test]

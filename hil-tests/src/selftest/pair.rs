@@ -1,0 +1,152 @@
+//! The pair's bed: two owners are seen, the fence cable fences, and a fenced host is not heard.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use embedded_hal::i2c::Operation;
+use fencepost::board::RelayState;
+use fencepost::sim::VirtualBoard;
+use fencepost::sim::port::HostPort;
+use fencepost_firmware::wire::{ADDRESS, Register, Request, parse_block, write_block};
+use fencepost_firmware::{Command, Proof, SegmentMask};
+use fencepost_hil::pair::{Bed, Side, VIP};
+use fencepost_hil::wire::neighbour::Seen;
+
+/// For anything that is to happen.
+const LONG: Duration = Duration::from_secs(20);
+/// Watched for so long at a time.
+const WATCH: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(2);
+const ALL: SegmentMask = SegmentMask(1);
+
+pub(super) fn run() -> Result<()> {
+    let bed = Bed::build()?;
+    for side in &bed.sides {
+        close(&bed, side)?;
+        ensure!(
+            wait(|| side.relay() == RelayState::Normal),
+            "a close did not move the relay"
+        );
+    }
+    let [a, b] = &bed.sides;
+    let vip = format!("{VIP}/24");
+    a.namespace.address("lan0", &vip)?;
+    ensure!(
+        bed.neighbour.wait_answered(bed.now(), LONG),
+        "nobody answered for the vip"
+    );
+    let seen = watch(&bed);
+    ensure!(
+        seen.owners[0] > 0 && seen.owners[1] == 0 && seen.dual_ms == 0,
+        "one owner was expected: {seen:?}"
+    );
+    println!("hil: ok  the neighbour sees one owner: {}", told(&seen));
+
+    b.namespace.address("lan0", &vip)?;
+    let seen = watch(&bed);
+    ensure!(seen.dual_ms > 0, "two owners were not seen: {seen:?}");
+    println!("hil: ok  the neighbour sees two owners: {}", told(&seen));
+
+    fence(&bed, a)?;
+    ensure!(
+        wait(|| b.relay() == RelayState::Disconnect),
+        "the fence cable did not open the other's relay"
+    );
+    // What was under way when the relay moved has come or is lost.
+    std::thread::sleep(Duration::from_millis(50));
+    let seen = watch(&bed);
+    ensure!(
+        seen.owners[1] == 0 && seen.dual_ms == 0 && seen.owners[0] > 0,
+        "a fenced host was heard, or the other was not: {seen:?}"
+    );
+    // As a user, the neighbour may still ask the fenced one: nobody has announced anything. That is an outage, and is seen as one.
+    println!("hil: ok  a fenced owner is off the wire: {}", told(&seen));
+    Ok(())
+}
+
+fn watch(bed: &Bed) -> Seen {
+    let from = bed.now();
+    std::thread::sleep(WATCH);
+    let to = bed.now();
+    // Answers to the last questions.
+    std::thread::sleep(Duration::from_millis(50));
+    bed.neighbour.seen(from, to)
+}
+
+fn told(seen: &Seen) -> String {
+    format!(
+        "{} of {} questions answered, owners {:?}, dual-active {} ms",
+        seen.answered, seen.asked, seen.owners, seen.dual_ms
+    )
+}
+
+fn wait(good: impl Fn() -> bool) -> bool {
+    let until = std::time::Instant::now() + LONG;
+    while !good() {
+        if std::time::Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(POLL);
+    }
+    true
+}
+
+/// As a host would: arm, ticket, close.
+fn close(bed: &Bed, side: &Side) -> Result<()> {
+    arm(bed, side)?;
+    order(bed, side, Command::TakeTicket)?;
+    let mut raw = [0; 34];
+    let select = [Register::Result.code()];
+    let read = &mut [Operation::Write(&select), Operation::Read(&mut raw)];
+    let now = bed.now();
+    side.board()
+        .i2c(now, ADDRESS, read)
+        .map_err(|fault| anyhow!("the result cannot be read: {fault:?}"))?;
+    parse_block(ADDRESS, Register::Result, &raw).map_err(|error| anyhow!("{error:?}"))?;
+    let ticket = u32::from_le_bytes([raw[5], raw[6], raw[7], raw[8]]);
+    let command = Command::Close {
+        ticket,
+        proof: Proof::Solo,
+        segments: ALL,
+    };
+    order(bed, side, command)
+}
+
+fn fence(bed: &Bed, side: &Side) -> Result<()> {
+    let (session, read_at) = with_firmware(side, |firmware| (firmware.session(), firmware.now()))?;
+    order(bed, side, Command::Fence { session, read_at })
+}
+
+fn arm(bed: &Bed, side: &Side) -> Result<()> {
+    let (session, now) = with_firmware(side, |firmware| (firmware.session(), firmware.now()))?;
+    let command = Command::Arm {
+        session,
+        segments: ALL,
+        window_ms: 60_000,
+        deadline: now + 60_000,
+    };
+    order(bed, side, command)
+}
+
+fn with_firmware<T>(
+    side: &Side,
+    look: impl FnOnce(&fencepost_firmware::Controller) -> T,
+) -> Result<T> {
+    let board: &VirtualBoard = &side.board();
+    board
+        .firmware()
+        .map(look)
+        .context("the board runs no firmware of ours")
+}
+
+fn order(bed: &Bed, side: &Side, command: Command) -> Result<()> {
+    let request = Request {
+        sequence: 1,
+        command,
+    };
+    let frame = write_block(ADDRESS, request.register(), &request.encode());
+    let now = bed.now();
+    side.board()
+        .i2c(now, ADDRESS, &mut [Operation::Write(frame.as_slice())])
+        .map_err(|fault| anyhow!("{command:?} was not taken: {fault:?}"))
+}

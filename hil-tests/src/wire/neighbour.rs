@@ -1,0 +1,344 @@
+//! A host of the network that asks for one address each millisecond, and knows who answers.
+//!
+//! Two kinds of question, both ICMP echo. *As a user*: sent to whatever hardware address its own neighbour table has for the
+//! address, so that a takeover counts only once it was announced. *Behind the table's back*: sent to each owner's own hardware
+//! address, so that two owners at once are seen even when the table hides one of them.
+//!
+//! What if the machine under the rig sleeps? Then no question is sent, and none is lost: an outage is counted between the last
+//! answered and the next answered *question*, and only where one in between went unanswered.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fencepost::node::Instant;
+use serde::Serialize;
+
+use super::{SharedPort, Threads};
+use crate::board::Clock;
+
+mod frame;
+
+pub use frame::Mac;
+use frame::{Arp, ArpKind, Echo, Parsed};
+
+/// Between questions.
+pub const PERIOD: Duration = Duration::from_millis(1);
+/// Between questions for the hardware address, while the table has none.
+const RESOLVE_EVERY: u64 = 50;
+/// Questions remembered of each kind: half an hour.
+const QUESTIONS_MAX: usize = 1_800_000;
+/// Locally administered, unicast.
+const OWN_MAC: Mac = [0x02, 0xfe, 0x00, 0x00, 0x00, 0x0c];
+
+/// Who asks for what.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Its own address, in the vip's subnet.
+    pub address: Ipv4Addr,
+    /// The address asked for.
+    pub vip: Ipv4Addr,
+    /// Hardware addresses of those who may own it.
+    pub owners: Vec<Mac>,
+}
+
+/// What was seen between two instants.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Seen {
+    /// Questions asked as a user.
+    pub asked: usize,
+    /// Of them, answered.
+    pub answered: usize,
+    /// Longest time without an answer, milliseconds.
+    pub outage_ms: f64,
+    /// How many questions each owner answered.
+    pub owners: Vec<usize>,
+    /// Milliseconds in which more than one owner answered.
+    pub dual_ms: usize,
+}
+
+/// A question's life.
+#[derive(Debug, Clone, Copy)]
+struct Question {
+    sent: Instant,
+    answered: bool,
+}
+
+struct State {
+    setup: Setup,
+    table: Option<Mac>,
+    as_user: Vec<Question>,
+    /// Per owner; same numbers as `as_user`.
+    behind: Vec<Vec<Question>>,
+}
+
+/// A running questioner; ends with it.
+pub struct Neighbour {
+    state: Arc<Mutex<State>>,
+    _threads: Threads,
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Neighbour {
+    /// Plugs it in at `port`.
+    pub fn start(clock: Clock, port: &SharedPort, setup: Setup) -> Self {
+        let state = Arc::new(Mutex::new(State {
+            behind: vec![Vec::new(); setup.owners.len()],
+            setup,
+            table: None,
+            as_user: Vec::new(),
+        }));
+        let mut threads = Threads::default();
+        let (theirs, out) = (Arc::clone(&state), SharedPort::clone(port));
+        threads.run(move || {
+            for frame in lock(&theirs).ask(clock.now()) {
+                out.send(&frame);
+            }
+            std::thread::sleep(PERIOD);
+            Ok(())
+        });
+        let (theirs, out) = (Arc::clone(&state), SharedPort::clone(port));
+        threads.receive(SharedPort::clone(port), move |frame| {
+            let answer = lock(&theirs).take(frame);
+            if let Some(answer) = answer {
+                out.send(&answer);
+            }
+        });
+        Self {
+            state,
+            _threads: threads,
+        }
+    }
+
+    /// What was seen of questions asked from `from` on and before `to`. Leave answers time to come: `to` should have passed.
+    pub fn seen(&self, from: Instant, to: Instant) -> Seen {
+        let state = lock(&self.state);
+        let span = |questions: &[Question]| {
+            let at = |instant| questions.partition_point(|question| question.sent < instant);
+            at(from)..at(to)
+        };
+        let asked = span(&state.as_user);
+        let answered = |questions: &[Question]| {
+            questions
+                .iter()
+                .filter(|question| question.answered)
+                .count()
+        };
+        let owners: Vec<&[Question]> = state
+            .behind
+            .iter()
+            .map(|questions| &questions[span(questions)])
+            .collect();
+        let shortest = owners.iter().map(|owner| owner.len()).min().unwrap_or(0);
+        let both = |index: &usize| owners.iter().filter(|owner| owner[*index].answered).count() > 1;
+        let questions = &state.as_user[asked];
+        Seen {
+            asked: questions.len(),
+            answered: answered(questions),
+            outage_ms: longest_outage(questions, to).as_secs_f64() * 1000.0,
+            dual_ms: (0..shortest).filter(both).count(),
+            owners: owners.iter().map(|owner| answered(owner)).collect(),
+        }
+    }
+
+    /// Waits until questions are answered. `false`: none was within `timeout`.
+    pub fn wait_answered(&self, since: Instant, timeout: Duration) -> bool {
+        let until = std::time::Instant::now() + timeout;
+        loop {
+            let newest = lock(&self.state)
+                .as_user
+                .iter()
+                .rev()
+                .take_while(|question| question.sent >= since)
+                .any(|question| question.answered);
+            if newest || std::time::Instant::now() > until {
+                return newest;
+            }
+            std::thread::sleep(PERIOD * 5);
+        }
+    }
+}
+
+/// From the last answered question to the next, where one between them was not. One that is still unanswered at the end counts up to `to`.
+fn longest_outage(questions: &[Question], to: Instant) -> Duration {
+    let mut longest = Duration::ZERO;
+    let mut last = questions.first().map(|question| question.sent);
+    let mut lost = false;
+    for question in questions {
+        if !question.answered {
+            lost = true;
+            continue;
+        }
+        if let (true, Some(last)) = (lost, last) {
+            longest = longest.max(question.sent.since(last));
+        }
+        last = Some(question.sent);
+        lost = false;
+    }
+    match (lost, last) {
+        (true, Some(last)) => longest.max(to.since(last)),
+        _ => longest,
+    }
+}
+
+impl State {
+    /// This millisecond's questions.
+    fn ask(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        let number = self.as_user.len();
+        if number >= QUESTIONS_MAX {
+            return Vec::new();
+        }
+        let question = Question {
+            sent: now,
+            answered: false,
+        };
+        self.as_user.push(question);
+        let mut frames = Vec::with_capacity(1 + self.setup.owners.len());
+        let echo = |to: Mac, kind: u16| Echo {
+            from: (OWN_MAC, self.setup.address),
+            to: (to, self.setup.vip),
+            kind,
+            number: number as u64,
+        };
+        match self.table {
+            Some(mac) => frames.push(echo(mac, 0).frame()),
+            None if (number as u64).is_multiple_of(RESOLVE_EVERY) => {
+                frames.push(frame::resolve(OWN_MAC, self.setup.address, self.setup.vip));
+            }
+            None => {}
+        }
+        for (kind, (owner, questions)) in (1..).zip(self.setup.owners.iter().zip(&mut self.behind))
+        {
+            questions.push(question);
+            frames.push(echo(*owner, kind).frame());
+        }
+        frames
+    }
+
+    /// A frame came; the answer to it, if it asks something.
+    fn take(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
+        match frame::parse(frame)? {
+            Parsed::EchoReply { kind, number } => {
+                let number = usize::try_from(number).ok()?;
+                let questions = match usize::from(kind).checked_sub(1) {
+                    None => &mut self.as_user,
+                    Some(owner) => self.behind.get_mut(owner)?,
+                };
+                questions.get_mut(number)?.answered = true;
+                None
+            }
+            Parsed::Arp(Arp { kind, from, to }) => {
+                if from.1 == self.setup.vip {
+                    self.table = Some(from.0);
+                }
+                let asks_us = kind == ArpKind::Request && to == self.setup.address;
+                asks_us.then(|| frame::resolved((OWN_MAC, self.setup.address), from))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+    const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
+    const OWNERS: [Mac; 2] = [[2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]];
+
+    fn state() -> State {
+        State {
+            setup: Setup {
+                address: CLIENT,
+                vip: VIP,
+                owners: OWNERS.to_vec(),
+            },
+            table: None,
+            as_user: Vec::new(),
+            behind: vec![Vec::new(); 2],
+        }
+    }
+
+    /// What a kernel at `mac` says to a frame, if it owns the vip.
+    fn owner(mac: Mac, frame: &[u8]) -> Option<Vec<u8>> {
+        frame::answer_as_owner(mac, VIP, frame)
+    }
+
+    #[test]
+    fn a_user_asks_only_whom_the_table_names_and_an_announcement_moves_it() {
+        let mut state = state();
+        let asked = state.ask(Instant::ZERO);
+        let answer = owner(OWNERS[0], &asked[0]).unwrap();
+        assert_eq!(state.take(&answer), None);
+        assert_eq!(state.table, Some(OWNERS[0]));
+        let asked = state.ask(Instant::from_millis(1));
+        assert_eq!(asked[0][..6], OWNERS[0]);
+        // Nobody asked: this is what an announcement looks like.
+        let announced = frame::resolved((OWNERS[1], VIP), (OWN_MAC, CLIENT));
+        state.take(&announced);
+        assert_eq!(state.ask(Instant::from_millis(2))[0][..6], OWNERS[1]);
+    }
+
+    #[test]
+    fn two_owners_are_seen_though_the_table_knows_one() {
+        let mut state = state();
+        state.table = Some(OWNERS[0]);
+        for at in 0..10 {
+            for frame in state.ask(Instant::from_millis(at)) {
+                let answers = [owner(OWNERS[0], &frame), owner(OWNERS[1], &frame)];
+                // The second owner lives for four of the ten milliseconds.
+                let [first, second] = answers;
+                first.map(|frame| state.take(&frame));
+                second.filter(|_| at < 4).map(|frame| state.take(&frame));
+            }
+        }
+        let neighbour = Neighbour {
+            state: Arc::new(Mutex::new(state)),
+            _threads: Threads::default(),
+        };
+        let seen = neighbour.seen(Instant::ZERO, Instant::from_millis(10));
+        assert_eq!((seen.asked, seen.answered, seen.dual_ms), (10, 10, 4));
+        assert_eq!(seen.owners, [10, 4]);
+        assert!(seen.outage_ms.abs() < f64::EPSILON, "{seen:?}");
+    }
+
+    #[test]
+    fn an_outage_runs_from_answer_to_answer_and_a_pause_of_our_own_is_none() {
+        let at = |ms, answered| Question {
+            sent: Instant::from_millis(ms),
+            answered,
+        };
+        let asked = [
+            at(0, true),
+            at(1, true),
+            at(2, false),
+            at(3, false),
+            at(4, true),
+        ];
+        let until = Instant::from_millis(5);
+        assert_eq!(longest_outage(&asked, until), Duration::from_millis(3));
+        let slept = [at(0, true), at(900, true)];
+        assert_eq!(longest_outage(&slept, until), Duration::ZERO);
+        let never_again = [at(0, true), at(1, false)];
+        let until = Instant::from_millis(50);
+        assert_eq!(
+            longest_outage(&never_again, until),
+            Duration::from_millis(50)
+        );
+    }
+
+    #[test]
+    fn it_answers_for_its_own_address() {
+        let mut state = state();
+        let asked = frame::resolve(OWNERS[0], VIP, CLIENT);
+        let answer = state.take(&asked).unwrap();
+        assert_eq!(answer[..6], OWNERS[0]);
+        assert!(matches!(
+            frame::parse(&answer),
+            Some(Parsed::Arp(Arp { kind: ArpKind::Reply, from, .. })) if from == (OWN_MAC, CLIENT)
+        ));
+    }
+}
