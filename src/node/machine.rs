@@ -229,6 +229,11 @@ impl Node {
                 if let Err(fault) = &outcome {
                     self.told_by_command(now, Some(fault));
                 }
+                // What was wanted when it was asked for may be judged otherwise since.
+                if segment < self.segments.len() {
+                    let (wanted, cause) = self.want(now, segment);
+                    self.segments[segment].want(now, wanted, cause);
+                }
                 let left = self.left_with_normal(segment);
                 if let Some(segment) = self.segments.get_mut(segment) {
                     segment.ticket_taken(now, outcome, left, &mut self.out);

@@ -73,6 +73,26 @@ fn a_handover_touches_nothing() {
 }
 
 #[test]
+fn a_ticket_that_comes_after_the_path_failed_is_not_used_in_a_handover_either() {
+    let mut bench = Bench::started();
+    bench.hold = |action| matches!(action, Action::TakeTicket { .. });
+    bench.check(Verdict::Ok);
+    let asked = |took: &Action| matches!(took, Action::TakeTicket { .. });
+    bench.run_until(ms(5_000), |bench| bench.took.iter().any(asked));
+    assert!(bench.took.iter().any(asked), "no ticket was asked for");
+    bench.give(Event::StopRequested {
+        stop: Stop::Handover,
+    });
+    for _ in 0..5 {
+        bench.check(Verdict::Critical);
+    }
+    bench.release();
+    let closed = |took: &Action| matches!(took, Action::Close { .. });
+    assert!(!bench.took.iter().any(closed), "{:?}", bench.took);
+    assert_eq!(bench.relay, RelayState::Bypass);
+}
+
+#[test]
 fn a_lost_controller_makes_the_state_unknown_and_comes_back_proven() {
     let mut bench = Bench::serving();
     bench.bus_dead = true;
