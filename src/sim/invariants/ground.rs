@@ -119,8 +119,10 @@ impl Ground {
                 };
                 segment.contacts = *to;
                 segment.since = at.world;
-                segment.excused =
-                    *to == RelayState::Normal && (segment.excused || *cause == MoveCause::External);
+                // While it is falsified, nobody sees that it is cut.
+                let falsified = segment.lies || self.flips;
+                let unseen = segment.excused || *cause == MoveCause::External;
+                segment.excused = unseen && (falsified || *to == RelayState::Normal);
             }
             Seen::DeadMan(truth) => {
                 self.dead_man = *truth;
