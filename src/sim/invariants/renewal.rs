@@ -93,3 +93,86 @@ impl Renewal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::controller::{ArmProof, Armed, Latch, Reading};
+    use crate::node::Saved;
+
+    const PERIOD: Duration = Duration::from_secs(1);
+
+    fn at(world: u64, behind: u64) -> Moment {
+        Moment {
+            world: Instant::from_millis(world),
+            host: Instant::from_millis(world - behind),
+        }
+    }
+
+    fn kick(alive_until: u64) -> Action {
+        Action::Kick {
+            alive_until: Instant::from_millis(alive_until),
+        }
+    }
+
+    /// Started and armed at 100 ms; fired at 1,100 ms.
+    fn fired() -> Renewal {
+        let mut renewal = Renewal::default();
+        renewal.see(at(0, 0), &Seen::Started(&Saved::Nothing));
+        renewal.see(at(100, 0), &Seen::Decided(&Action::Arm { period: PERIOD }));
+        let outcome = Ok(Armed {
+            effective: PERIOD,
+            proof: ArmProof::ReadBack,
+        });
+        renewal.see(at(101, 0), &Seen::Told(&Event::DeadManArmed { outcome }));
+        renewal.see(at(1_100, 0), &Seen::DeadMan(DeadManTruth::Expired));
+        renewal
+    }
+
+    #[test]
+    fn a_clock_that_runs_tells_that_a_kick_was_late() {
+        let mut renewal = fired();
+        renewal.see(at(1_150, 0), &Seen::Decided(&kick(2_150)));
+        assert!(!renewal.is_unknowable(Instant::from_millis(1_200)));
+        let told = Event::Kicked { outcome: Ok(()) };
+        renewal.see(at(1_201, 0), &Seen::Told(&told));
+        assert!(!renewal.is_unknowable(Instant::from_millis(1_200)));
+    }
+
+    #[test]
+    fn a_clock_that_stood_still_excuses_what_was_late_by_no_more() {
+        let mut renewal = fired();
+        renewal.see(at(1_150, 60), &Seen::Decided(&kick(2_090)));
+        for _ in 0..2 {
+            assert!(renewal.is_unknowable(Instant::from_millis(1_160)));
+            assert!(!renewal.is_unknowable(Instant::from_millis(1_161)));
+            // Another renewal follows before the contacts have moved.
+            let told = Event::Kicked { outcome: Ok(()) };
+            renewal.see(at(1_162, 60), &Seen::Told(&told));
+            renewal.see(at(1_162, 60), &Seen::Decided(&kick(2_102)));
+        }
+        renewal.see(at(2_170, 60), &Seen::DeadMan(DeadManTruth::Expired));
+        assert!(!renewal.is_unknowable(Instant::from_millis(2_171)));
+    }
+
+    #[test]
+    fn a_successor_knows_only_the_right_it_was_told() {
+        let mut renewal = fired();
+        renewal.see(at(1_050, 0), &Seen::Started(&Saved::Nothing));
+        assert!(renewal.is_unknowable(Instant::from_millis(1_120)));
+        let outcome = Ok(Reading {
+            segments: Vec::new(),
+            dead_man: DeadManReading::Running {
+                period: PERIOD,
+                remaining: Some(Duration::from_millis(20)),
+            },
+            latch: Latch::Absent,
+            generation: 0,
+        });
+        renewal.see(
+            at(1_060, 0),
+            &Seen::Told(&Event::ControllerRead { outcome }),
+        );
+        assert!(!renewal.is_unknowable(Instant::from_millis(1_120)));
+    }
+}
