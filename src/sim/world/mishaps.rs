@@ -121,7 +121,7 @@ impl World {
         let in_job = self.board_busy_until > self.now && self.machine.paused_until.is_some();
         if in_job {
             let wait = self.board_busy_until.since(self.now);
-            self.scenario.end = self.scenario.end + wait;
+            self.scenario.end += wait;
             return self.put_after(wait, Due::Heal);
         }
         self.film
