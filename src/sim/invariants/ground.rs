@@ -46,6 +46,9 @@ pub struct SegmentGround {
     pub lies: bool,
     /// See above.
     pub excused: bool,
+    /// When a late kick put it back into `Normal`. The board counts its whole period from there; once only while nobody
+    /// can be trusted, since no more than one kick may be decided and not carried out.
+    pub woken_at: Instant,
 }
 
 /// All that is known.
@@ -87,6 +90,7 @@ impl Ground {
             slow: Duration::ZERO,
             lies: false,
             excused: false,
+            woken_at: Instant::ZERO,
         };
         Self {
             promise,
@@ -117,6 +121,10 @@ impl Ground {
                 let Some(segment) = self.segments.get_mut(*segment) else {
                     return;
                 };
+                let woken = *to == RelayState::Normal && *cause == MoveCause::Kick;
+                if woken && segment.woken_at < self.host_since {
+                    segment.woken_at = at.world;
+                }
                 segment.contacts = *to;
                 segment.since = at.world;
                 // While it is falsified, nobody sees that it is cut.
