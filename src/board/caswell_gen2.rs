@@ -76,6 +76,8 @@ pub(crate) struct CaswellGen2 {
     /// What an expiry is configured to do, once known.
     expiry: Vec<Option<CutState>>,
     armed: ArmedHere,
+    /// What the period pins were set to when it was last armed here.
+    period_pins: Option<u8>,
 }
 
 /// Whether this process armed the dead-man; the chip cannot say whether an earlier one did.
@@ -107,6 +109,7 @@ impl CaswellGen2 {
             tickets,
             expiry,
             armed,
+            period_pins: None,
         }
     }
 
@@ -256,6 +259,19 @@ impl CaswellGen2 {
             Pca9555::new(bus, holder.address).bring(Register::Output0, PERIOD_MASK, period)
         })?;
         self.pulse(chip, Register::Output0, LOAD)
+    }
+
+    /// Idle levels of output 0, once armed here. A kick loads the period that stands on these pins: were they read and
+    /// written back, one misread bit would lengthen the dead-man for good.
+    fn kick_levels(&self, segment: usize) -> Option<u8> {
+        let period = self.period_pins?;
+        let shared = matches!(self.period, CaswellPeriod::Shared);
+        let pins = if shared && segment != 0 {
+            PERIOD_MASK
+        } else {
+            period
+        };
+        Some(IDLE0 & !PERIOD_MASK | pins)
     }
 
     fn any_expired(&mut self) -> Result<bool, Fault> {
@@ -413,6 +429,7 @@ impl Controller for CaswellGen2 {
             self.arm_chip(segment, chip, holder, seconds)?;
         }
         self.armed = ArmedHere::Yes;
+        self.period_pins = Some(seconds << PERIOD_SHIFT);
         Ok(Armed {
             effective: period,
             proof: ArmProof::WriteOnly,
@@ -421,10 +438,9 @@ impl Controller for CaswellGen2 {
 
     fn kick(&mut self, alive_until: Instant) -> Result<(), Fault> {
         if self.any_expired()? {
-            let reason = "the dead-man has fired; it must be armed anew".to_owned();
             return Err(Fault::Refused {
                 what: "kick".to_owned(),
-                reason,
+                reason: "the dead-man has fired; it must be armed anew".to_owned(),
             });
         }
         if self.armed == ArmedHere::Lost {
@@ -433,9 +449,10 @@ impl Controller for CaswellGen2 {
                 reason: RESTARTED.to_owned(),
             });
         }
-        for (_, chip) in self.used() {
+        for (segment, chip) in self.used() {
+            let idle = self.kick_levels(segment);
             let load = |bus: &mut dyn SmBus| {
-                Pca9555::new(bus, chip.address).pulse_low(Register::Output0, LOAD)
+                Pca9555::new(bus, chip.address).pulse_low_from(Register::Output0, idle, LOAD)
             };
             self.io.attempt_before(alive_until, load)?;
         }
@@ -447,6 +464,10 @@ impl Controller for CaswellGen2 {
         self.armed = ArmedHere::No;
         for (_, chip) in self.used() {
             self.prepare(chip)?;
+            // What only an expiry holds cut may go back once the watchdog lets go of it: from here on we hold it.
+            if self.state(chip)? != RelayState::Normal {
+                self.pulse(chip, Register::Output1, SET_NON_NORMAL)?;
+            }
             self.pulse(chip, Register::Output0, DISABLE)?;
         }
         Ok(())

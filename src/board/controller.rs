@@ -267,7 +267,7 @@ pub enum DeadManReading {
     Running {
         /// Its effective period.
         period: Duration,
-        /// Time left, where the part tells.
+        /// Time that is left at least, where the part tells.
         remaining: Option<Duration>,
     },
     /// It fired, and stays so until armed again.

@@ -137,9 +137,11 @@ impl LannerGen3 {
             RUNNING => {
                 let period = self.read_register(module, Command::Watchdog1Period)?;
                 let remaining = self.read_register(module, Command::Watchdog1Remaining)?;
+                // It counts whole seconds, and of the last one anything may be left.
+                let at_least = u64::from(remaining).saturating_sub(1);
                 Ok(DeadManReading::Running {
                     period: Duration::from_secs(period.into()),
-                    remaining: Some(Duration::from_secs(remaining.into())),
+                    remaining: (at_least > 0).then(|| Duration::from_secs(at_least)),
                 })
             }
             other => Err(Fault::Integrity {
@@ -162,15 +164,23 @@ impl LannerGen3 {
         Ok(worst.unwrap_or(DeadManReading::Disarmed))
     }
 
+    /// If the watchdog has fired, the relays are in bypass because of that. Make it an order of ours before it is cleared:
+    /// whether clearing an expiry gives the pairs back is not documented, and nothing may move by that.
+    fn hold_what_expired(&mut self, module: usize) -> Result<Held, Fault> {
+        if self.read_register(module, Command::Watchdog1Status)? != EXPIRED {
+            return Ok(Held::Nothing);
+        }
+        let run_time = self.read_register(module, Command::RunTime)?;
+        let fired = self.read_register(module, Command::Watchdog1Pairs)?;
+        let used = self.used_mask(module);
+        self.bring(module, Command::RunTime, run_time | (fired & used))?;
+        Ok(Held::Expired)
+    }
+
     /// Arm one module's watchdog 1 for the used pairs.
     fn arm_module(&mut self, module: usize, seconds: u8) -> Result<(), Fault> {
         let used = self.used_mask(module);
-        if self.read_register(module, Command::Watchdog1Status)? == EXPIRED {
-            // The relays are in bypass because of the expiry. Make that an order of ours first: whether
-            // clearing an expiry gives the pairs back is not documented, and nothing may move here.
-            let run_time = self.read_register(module, Command::RunTime)?;
-            let fired = self.read_register(module, Command::Watchdog1Pairs)?;
-            self.bring(module, Command::RunTime, run_time | (fired & used))?;
+        if self.hold_what_expired(module)? == Held::Expired {
             self.write_register(module, Command::Watchdog1Stop, NO_ARGUMENT)?;
         }
         self.bring(module, Command::Watchdog1Pairs, used)?;
@@ -363,6 +373,7 @@ impl Controller for LannerGen3 {
     fn disarm(&mut self) -> Result<(), Fault> {
         self.tickets.void();
         for module in self.used_modules() {
+            self.hold_what_expired(module)?;
             self.write_register(module, Command::Watchdog1Stop, NO_ARGUMENT)?;
             let status = self.read_register(module, Command::Watchdog1Status)?;
             if status != STOPPED {
@@ -410,6 +421,13 @@ impl Masks {
             evidence: Evidence::Register,
         }
     }
+}
+
+/// Whether there was an expiry that held pairs cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Nothing,
+    Expired,
 }
 
 /// Whether a comparison led to a write.

@@ -72,6 +72,21 @@ impl<'bus> Pca9555<'bus> {
         self.write(register, now & !pin)?;
         self.write(register, now | pin)
     }
+
+    /// The same pulse; where all idle levels of the port are known, no level is read, and none misread and written back.
+    pub(crate) fn pulse_low_from(
+        &mut self,
+        register: Register,
+        idle: Option<u8>,
+        pin: u8,
+    ) -> Result<(), Fault> {
+        let Some(idle) = idle else {
+            return self.pulse_low(register, pin);
+        };
+        self.write(register, idle)?;
+        self.write(register, idle & !pin)?;
+        self.write(register, idle)
+    }
 }
 
 #[cfg(test)]

@@ -30,9 +30,8 @@ pub(super) struct DeadMan {
     tries: u32,
     try_at: Instant,
     kicking: bool,
-    /// The right ran out while a kick was under way, or while it was being armed.
-    kick_is_late: bool,
-    arm_is_late: bool,
+    /// The right has run out, and nothing has said since how much is left: the next renewal may come too late.
+    doubtful: bool,
     kick_at: Instant,
     /// Armed no earlier than the decision, it runs until then at least.
     armed_until: Instant,
@@ -63,8 +62,7 @@ impl DeadMan {
             tries: 0,
             try_at: now,
             kicking: false,
-            kick_is_late: false,
-            arm_is_late: false,
+            doubtful: false,
             kick_at: now,
             armed_until: now,
             alive_until: None,
@@ -95,8 +93,7 @@ impl DeadMan {
         let lapsed = self.alive_until.is_some_and(|until| now >= until);
         if lapsed {
             self.alive_until = None;
-            self.kick_is_late = self.kicking;
-            self.arm_is_late = self.arming;
+            self.doubtful = true;
             self.verified = false;
             self.inherited = false;
             self.tries = 0;
@@ -116,7 +113,7 @@ impl DeadMan {
         });
     }
 
-    /// Arming was answered. What is said of a late kick holds here, too.
+    /// Arming was answered. What is said of a kick holds here, too.
     pub(super) fn armed(
         &mut self,
         now: Instant,
@@ -124,7 +121,7 @@ impl DeadMan {
         out: &mut Outbox,
     ) -> Finding {
         self.arming = false;
-        let late = core::mem::take(&mut self.arm_is_late);
+        let late = core::mem::take(&mut self.doubtful);
         match outcome {
             Ok(armed) if self.fits(armed) => {
                 self.verified = true;
@@ -187,10 +184,10 @@ impl DeadMan {
         self.reading = reading;
         match reading {
             DeadManReading::Running { period, remaining } => {
-                // A predecessor's right. A part that counts whole seconds may say none although it runs.
-                let known = remaining.filter(|left| *left > Duration::ZERO);
+                // A predecessor's right, or what is left of our own.
                 if self.alive_until.is_none() && !self.verified {
-                    self.alive_until = known.map(|left| asked + left);
+                    self.alive_until = remaining.map(|left| asked + left);
+                    self.doubtful &= remaining.is_none();
                 }
                 let planned = period == self.policy.period;
                 if !self.verified && !self.arming && self.kicked_at.is_none() {
@@ -199,6 +196,7 @@ impl DeadMan {
                 Finding::Same
             }
             DeadManReading::Expired => {
+                self.doubtful = false;
                 self.verified = false;
                 self.inherited = false;
                 self.alive_until = None;
@@ -257,11 +255,11 @@ impl DeadMan {
     }
 
     /// A kick was answered. On many boards a kick starts a dead-man that has fired anew, and its relays go back; no
-    /// driver can close the gap between its last look and its write. If the right ran out while the kick was under way,
+    /// driver can close the gap between its last look and its write. If the right has run out before the answer came,
     /// that may have happened, unseen by any later reading.
     pub(super) fn kicked(&mut self, now: Instant, outcome: &Result<(), Fault>) -> Finding {
         self.kicking = false;
-        let late = core::mem::take(&mut self.kick_is_late);
+        let late = core::mem::take(&mut self.doubtful);
         if outcome.is_ok() {
             self.alive_until = Some(self.pending_until);
             self.kicked_at = Some(now);

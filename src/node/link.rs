@@ -91,6 +91,11 @@ impl Link {
         self.generation
     }
 
+    /// The last look at it failed.
+    pub(super) fn is_lost(&self) -> bool {
+        self.fault.is_some()
+    }
+
     pub(super) fn configured(&self) -> bool {
         self.configured == Setting::Done
     }

@@ -238,6 +238,11 @@ impl Node {
                 if let Err(fault) = &outcome {
                     self.told_by_command(now, Some(fault));
                 }
+                // What was wanted when it was asked for may be judged otherwise since.
+                if segment < self.segments.len() {
+                    let (wanted, cause) = self.want(now, segment);
+                    self.segments[segment].want(now, wanted, cause);
+                }
                 let (left, proof) = (self.left_with_normal(segment), self.close_proof());
                 if let Some(segment) = self.segments.get_mut(segment) {
                     segment.ticket_taken(now, outcome, left, proof, &mut self.out);
@@ -347,6 +352,9 @@ impl Node {
                 return self.tell_ready();
             }
         };
+        if self.link.is_lost() {
+            self.segments.iter_mut().for_each(|one| one.reachable(now));
+        }
         let asked = self.link.waiting_since().unwrap_or(now);
         let mut restarted = self.link.read(now, reading.generation, &mut self.out);
         self.latch = reading.latch;

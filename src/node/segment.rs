@@ -170,6 +170,11 @@ impl Segment {
         self.reading = UNREAD;
     }
 
+    /// The way to the hardware is back: what failed for want of it is tried at once. It still counts.
+    pub(super) fn reachable(&mut self, now: Instant) {
+        self.try_at = now;
+    }
+
     /// A dwell starts over.
     pub(super) fn prove_again(&mut self, now: Instant) {
         self.must_prove = true;
@@ -386,6 +391,7 @@ impl Segment {
             }
             Some(left) if left != found && self.job.is_none() => {
                 place = Found::Moved;
+                self.try_at = now;
                 self.left = Some(found);
                 self.moved_at = Some(now);
                 self.prove_again(now);

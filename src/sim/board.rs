@@ -273,21 +273,25 @@ impl VirtualBoard {
     /// Moves what the chips report into the journal.
     pub(super) fn collect(&mut self) {
         for (index, chip) in self.chips.iter_mut().enumerate() {
+            // Called several times in every transaction, and nearly always for nothing.
+            if !chip.body().has_news() {
+                continue;
+            }
             let body = chip.body_mut();
             for (at, fact) in body.take_facts() {
                 self.journal.note(at, fact);
             }
             for (relay, coil) in body.relays.iter_mut().enumerate() {
-                let moves = coil.take_moves();
-                if moves.is_empty() {
+                if !coil.has_moved() {
                     continue;
                 }
                 let wire = SegmentWire { chip: index, relay };
                 // A pair the profile does not name has no one to tell.
                 let Some(segment) = self.segments.iter().position(|known| *known == wire) else {
+                    coil.take_moves();
                     continue;
                 };
-                for moved in moves {
+                for moved in coil.take_moves() {
                     let fact = BoardFact::RelayMoved {
                         segment,
                         from: moved.from,

@@ -13,6 +13,7 @@ mod feeding;
 mod ground;
 mod orders;
 mod pace;
+mod renewal;
 mod restart;
 mod telling;
 mod wire;

@@ -9,7 +9,7 @@ use super::board::VirtualBoard;
 use super::chips::Power;
 use super::fault::{BoardFault, NotApplicable};
 use super::ideal::Ideal;
-use super::journal::BoardEvent;
+use super::journal::{BoardEvent, BoardFact};
 use super::port::HostPort as _;
 use crate::board::RelayState;
 use crate::node::Instant;
@@ -125,6 +125,9 @@ impl Plant {
         };
         for event in &mut events {
             event.at = self.world_time(event.at);
+            if let BoardFact::RelayMoved { commanded_at, .. } = &mut event.fact {
+                *commanded_at = self.world_time(*commanded_at);
+            }
         }
         events
     }

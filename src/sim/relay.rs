@@ -216,6 +216,11 @@ impl Relay {
         self.motion.map(|motion| motion.due)
     }
 
+    /// Whether there are moves to take.
+    pub fn has_moved(&self) -> bool {
+        !self.moves.is_empty()
+    }
+
     /// Moves since the last call, oldest first.
     pub fn take_moves(&mut self) -> Vec<Move> {
         core::mem::take(&mut self.moves).into()

@@ -205,14 +205,13 @@ pub fn run_mutant(
 
 /// To its end; a healed one only until all has served for long enough.
 fn live(world: &mut World) {
-    let end = world.scenario().end;
     let Some(healed) = world.scenario().heal_at else {
-        return world.run(end);
+        return world.run(world.scenario().end);
     };
     world.run(healed);
     let mut served = Duration::ZERO;
-    while world.failed.is_none() && world.now() < end && served < SERVES_FOR {
-        world.run((world.now() + LOOK_EVERY).min(end));
+    while world.failed.is_none() && world.now() < world.scenario().end && served < SERVES_FOR {
+        world.run((world.now() + LOOK_EVERY).min(world.scenario().end));
         let serves = not_back(world).is_none() && !world.has_standing_orders();
         served = if serves {
             served + LOOK_EVERY

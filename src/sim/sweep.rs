@@ -55,6 +55,9 @@ impl Report {
         self.lived += other.lived;
         self.tally += other.tally;
         for (name, (count, failure)) in other.broken {
+            if self.broken.contains_key(name) {
+                self.more.push(failure.line());
+            }
             let entry = self.broken.entry(name).or_insert((0, failure));
             entry.0 += count;
         }

@@ -174,6 +174,17 @@ impl Bench {
         self.tick_board();
     }
 
+    /// A kick that came too late: the dead-man runs anew, what it cut is back, and no mark is left of it.
+    pub(crate) fn wake_dead_man(&mut self) {
+        let period = self.policy.dead_man.period;
+        self.armed = Some((period, self.now + period));
+        self.expired = false;
+        self.relay = RelayState::Normal;
+        self.held.clear();
+        self.hold = |_| false;
+        self.give(Event::Kicked { outcome: Ok(()) });
+    }
+
     pub(crate) fn run_for(&mut self, millis: u64) {
         self.run(self.now + Duration::from_millis(millis));
     }
@@ -270,6 +281,12 @@ impl Bench {
     }
 
     fn read(&self) -> SegmentReading {
+        if self.policy.segments[0].read_back == ReadBackPolicy::Impossible {
+            return SegmentReading {
+                state: RelayState::Unknown,
+                evidence: Evidence::Nothing,
+            };
+        }
         SegmentReading {
             state: self.relay,
             evidence: Evidence::Contacts,

@@ -73,6 +73,26 @@ fn a_handover_touches_nothing() {
 }
 
 #[test]
+fn a_ticket_that_comes_after_the_path_failed_is_not_used_in_a_handover_either() {
+    let mut bench = Bench::started();
+    bench.hold = |action| matches!(action, Action::TakeTicket { .. });
+    bench.check(Verdict::Ok);
+    let asked = |took: &Action| matches!(took, Action::TakeTicket { .. });
+    bench.run_until(ms(5_000), |bench| bench.took.iter().any(asked));
+    assert!(bench.took.iter().any(asked), "no ticket was asked for");
+    bench.give(Event::StopRequested {
+        stop: Stop::Handover,
+    });
+    for _ in 0..5 {
+        bench.check(Verdict::Critical);
+    }
+    bench.release();
+    let closed = |took: &Action| matches!(took, Action::Close { .. });
+    assert!(!bench.took.iter().any(closed), "{:?}", bench.took);
+    assert_eq!(bench.relay, RelayState::Bypass);
+}
+
+#[test]
 fn a_lost_controller_makes_the_state_unknown_and_comes_back_proven() {
     let mut bench = Bench::serving();
     bench.bus_dead = true;
@@ -139,4 +159,24 @@ fn a_relay_found_moved_makes_the_dead_man_be_armed_again() {
     bench.run_for(600);
     let arms = |action: &Action| matches!(action, Action::Arm { .. });
     assert!(bench.took.iter().any(arms));
+}
+
+#[test]
+fn a_kick_that_may_have_woken_a_fired_dead_man_proves_nothing() {
+    let mut bench = Bench::serving();
+    bench.hold = |action| matches!(action, Action::Kick { .. });
+    bench.took.clear();
+    bench.run_for(400);
+    assert!(bench.took.iter().any(is_kick));
+    bench.sleep(2_000);
+    assert_eq!(bench.relay, RelayState::Bypass, "the dead-man did not fire");
+    bench.wake_dead_man();
+    assert_eq!(bench.relay, RelayState::Bypass, "served without a proof");
+    let woke = bench.now;
+    bench.run_until(ms(60_000), |bench| bench.relay == RelayState::Normal);
+    assert!(bench.now.since(woke).as_millis() >= 1_000, "no dwell");
+}
+
+fn is_kick(action: &Action) -> bool {
+    matches!(action, Action::Kick { .. })
 }

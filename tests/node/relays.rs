@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fencepost::board::RelayState;
 use fencepost::board::controller::{Evidence, Fault, Moved, SegmentReading};
+use fencepost::board::{CutState, RelayState};
 use fencepost::node::policy::{Arming, Commissioning, ReadBackPolicy, SegmentPolicy};
 use fencepost::node::{Action, Cause, Event, Fact, Verdict};
 
@@ -253,6 +253,62 @@ fn what_a_late_answer_says_ages_like_a_reading() {
 
 fn is_close(action: &Action) -> bool {
     matches!(action, Action::Close { .. })
+}
+
+#[test]
+fn a_cut_does_not_wait_for_a_close_under_way() {
+    let mut bench = Bench::started();
+    bench.hold = |action| matches!(action, Action::Close { .. });
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(5_000), |bench| bench.took.iter().any(is_close));
+    bench.took.clear();
+    // It still reads cut, and the close will be carried out.
+    bench.check(Verdict::Critical);
+    assert!(bench.took.iter().any(is_cut), "{:?}", bench.took);
+}
+
+#[test]
+fn a_cut_needs_no_reading_that_still_counts() {
+    let mut bench = Bench::serving();
+    bench.hold = |action| matches!(action, Action::Read);
+    bench.run_for(2_500);
+    assert_eq!(bench.status().segments[0].state, RelayState::Unknown);
+    bench.took.clear();
+    bench.check(Verdict::Critical);
+    assert!(bench.took.iter().any(is_cut), "{:?}", bench.took);
+}
+
+#[test]
+fn where_nothing_can_be_read_a_cut_is_acknowledged_before_the_first_close() {
+    let mut policy = policy(1_000, Commissioning::Done);
+    policy.segments[0].read_back = ReadBackPolicy::Impossible;
+    let mut bench = Bench::with(policy);
+    bench.hold = is_cut;
+    bench.restart_agent();
+    bench.check(Verdict::Ok);
+    bench.run_for(3_000);
+    let refused = Fault::Refused {
+        what: "cut".into(),
+        reason: "drill".into(),
+    };
+    bench.hold = |_| false;
+    bench.took.clear();
+    bench.give(Event::SegmentCut {
+        segment: 0,
+        state: CutState::Bypass,
+        outcome: Err(refused),
+    });
+    bench.run_for(11_000);
+    assert_eq!(bench.relay, RelayState::Normal, "it never served");
+    let first = bench
+        .took
+        .iter()
+        .find(|took| is_cut(took) || is_close(took));
+    assert!(first.is_some_and(is_cut), "{first:?}");
+}
+
+fn is_cut(action: &Action) -> bool {
+    matches!(action, Action::Cut { .. })
 }
 
 #[test]

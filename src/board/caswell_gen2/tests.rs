@@ -80,6 +80,15 @@ impl Bench {
         self
     }
 
+    /// The levels are known and not read.
+    fn pulse_from(&self, address: u8, register: u8, idle: u8, pin: u8) -> &Self {
+        self.script
+            .write(address, register, idle)
+            .write(address, register, idle & !pin)
+            .write(address, register, idle);
+        self
+    }
+
     fn arm(&mut self) {
         self.prepared(A)
             .script
@@ -271,10 +280,23 @@ fn a_shared_period_goes_into_the_first_chip_and_kicks_into_each() {
         .read(A, INPUT1, IN_BYPASS)
         .read(B, INPUT1, IN_BYPASS);
     bench
-        .pulse(A, OUT0, 0b0000_1011, LOAD)
-        .pulse(B, OUT0, 0xff, LOAD);
+        .pulse_from(A, OUT0, 0b0000_1011, LOAD)
+        .pulse_from(B, OUT0, 0xff, LOAD);
     let until = bench.driver.now() + Duration::from_secs(1);
     bench.driver.kick(until).unwrap();
+    bench.script.assert_done();
+}
+
+#[test]
+fn a_kick_writes_the_period_that_was_armed_whatever_stands_on_the_pins() {
+    let mut bench = one();
+    bench.arm();
+    for _ in 0..2 {
+        bench.script.read(A, INPUT1, IN_NORMAL);
+        bench.pulse_from(A, OUT0, 0b0000_1011, LOAD);
+        let until = bench.driver.now() + Duration::from_secs(1);
+        bench.driver.kick(until).unwrap();
+    }
     bench.script.assert_done();
 }
 
@@ -387,5 +409,20 @@ fn a_chip_that_restarted_is_neither_closed_nor_kicked_with_the_period_of_its_idl
     bench.script.read(A, INPUT1, IN_BYPASS);
     let ticket = bench.driver.take_ticket().unwrap_err();
     assert!(ticket.to_string().contains("restarted"), "{ticket}");
+    bench.script.assert_done();
+}
+
+#[test]
+fn what_an_expiry_holds_cut_stays_cut_when_the_watchdog_is_disabled() {
+    let mut bench = one();
+    bench
+        .prepared(A)
+        .script
+        .read(A, DIR1, 0xc0)
+        .read(A, INPUT1, IN_EXPIRED);
+    bench
+        .pulse(A, OUT1, 0x3f, SET_NON_NORMAL)
+        .pulse(A, OUT0, 0b0000_1011, DISABLE);
+    bench.driver.disarm().unwrap();
     bench.script.assert_done();
 }

@@ -250,6 +250,21 @@ fn arming_after_an_expiry_orders_bypass_before_clearing_it() {
 }
 
 #[test]
+fn what_an_expiry_holds_cut_stays_cut_when_the_watchdog_is_stopped() {
+    let mut bench = one();
+    let script = &bench.script;
+    for (command, value) in [(0x20, 2), (0x12, 0b10), (0x21, 0b01), (0x12, 0b10)] {
+        answers(script, BOARD, command, value);
+    }
+    script.write(BOARD, 0x12, 0b11);
+    answers(script, BOARD, 0x12, 0b11);
+    script.write(BOARD, 0x25, 0);
+    answers(script, BOARD, 0x20, 0);
+    bench.driver.disarm().unwrap();
+    bench.script.assert_done();
+}
+
+#[test]
 fn a_pair_the_watchdog_says_it_cut_and_the_mask_denies_is_unknown() {
     let mut bench = one();
     for (command, value) in [(0x20, 2), (0x12, 0), (0x20, 2), (0x21, 1)] {

@@ -109,6 +109,11 @@ impl Body {
         self.lies.get(relay).copied().flatten().unwrap_or(truth)
     }
 
+    /// Whether there are facts or moves to take.
+    pub fn has_news(&self) -> bool {
+        !self.facts.is_empty() || self.relays.iter().any(Relay::has_moved)
+    }
+
     /// Facts since the last call.
     pub fn take_facts(&mut self) -> Vec<(Instant, BoardFact)> {
         mem::take(&mut self.facts)

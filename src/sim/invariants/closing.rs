@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use super::orders::Orders;
+use super::renewal::Renewal;
 use super::{DeadManTruth, Ground, Moment, Seen, Verdict, broken};
 use crate::board::RelayState;
 use crate::node::policy::{Arming, CheckPolicy, CheckSeverity, Commissioning, ReadBackPolicy};
@@ -23,8 +24,7 @@ pub(super) struct Closing {
     checks: Vec<CheckFold>,
     /// Per segment: a close was decided and its move has not been seen.
     decided: Vec<bool>,
-    /// Per segment: the last thing decided was a close.
-    serving: Vec<bool>,
+    ordered: Vec<Ordered>,
     /// Per segment: a cut was decided since the agent started.
     cut: Vec<bool>,
     closes: Vec<VecDeque<Instant>>,
@@ -36,10 +36,56 @@ pub(super) struct Closing {
     handing_over: bool,
     /// Per segment: a kick put it back into `Normal`.
     woken: Vec<Woken>,
+    renewal: Renewal,
 }
 
-/// A bare kick starts a dead-man anew even if it has fired between the driver's last look and its write; its relays go
-/// back then. No host can close that gap. What it can do is to know afterwards that it came late.
+/// What has been ordered of a segment in this agent's life. An order to cut counts once it is acknowledged: until then
+/// the board goes on as it was told before, however urgently it was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Ordered {
+    /// Nothing: it is as a predecessor left it.
+    #[default]
+    Nothing,
+    /// To close.
+    Close,
+    /// To cut.
+    Cut { since: Instant, served: bool },
+}
+
+impl Ordered {
+    fn cut(self, since: Instant) -> Self {
+        match self {
+            Self::Nothing => Self::Cut {
+                since,
+                served: false,
+            },
+            Self::Close => Self::Cut {
+                since,
+                served: true,
+            },
+            Self::Cut { .. } => self,
+        }
+    }
+
+    /// What was commanded then goes on ordering what an earlier close began.
+    fn serves(self, commanded_at: Instant) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Close => true,
+            Self::Cut { since, served } => served && commanded_at <= since,
+        }
+    }
+
+    /// A kick that was carried out then may have found it left in `Normal`.
+    fn may_wake(self, commanded_at: Instant) -> bool {
+        match self {
+            Self::Nothing | Self::Close => true,
+            Self::Cut { since, .. } => commanded_at <= since,
+        }
+    }
+}
+
+/// What a late kick put back, which no host can prevent: see [`Renewal`]. It can know afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Woken {
     #[default]
@@ -72,13 +118,14 @@ impl Closing {
             policy: policy.clone(),
             checks: vec![CheckFold::default(); policy.checks.len()],
             decided: vec![false; count],
-            serving: vec![false; count],
+            ordered: vec![Ordered::Nothing; count],
             cut: vec![false; count],
             closes: vec![VecDeque::new(); count],
             touched: vec![false; count],
             away_until: Instant::ZERO,
             handing_over: false,
             woken: vec![Woken::No; count],
+            renewal: Renewal::default(),
         }
     }
 
@@ -89,6 +136,7 @@ impl Closing {
         at: Moment,
         seen: &Seen<'_>,
     ) -> Verdict {
+        self.renewal.see(at, seen);
         match seen {
             Seen::Host(_) | Seen::Late(_) => self.away_until = at.host,
             Seen::Started(_) => self.started(),
@@ -114,6 +162,11 @@ impl Closing {
                 segment,
                 outcome: Ok(_),
             }) => self.touched[*segment] = true,
+            Seen::Told(Event::SegmentCut {
+                segment,
+                outcome: Ok(_),
+                ..
+            }) => self.ordered[*segment] = self.ordered[*segment].cut(at.world),
             Seen::Decided(Action::Record(record)) => self.recorded(&record.fact),
             Seen::Turned(turn) => {
                 self.checks.iter_mut().for_each(|fold| fold.just = None);
@@ -124,12 +177,11 @@ impl Closing {
             }
             Seen::Decided(Action::Cut { segment, .. }) => {
                 self.cut[*segment] = true;
-                self.serving[*segment] = false;
                 self.touched[*segment] = true;
             }
             Seen::Decided(Action::Close { segment, .. }) => {
                 self.decided[*segment] = true;
-                self.serving[*segment] = true;
+                self.ordered[*segment] = Ordered::Close;
                 self.invariant_close_is_justified(orders, at, *segment)?;
                 return self.invariant_close_limit(orders, at, *segment);
             }
@@ -139,8 +191,11 @@ impl Closing {
                 cause,
                 commanded_at,
             } => {
-                self.invariant_moves_have_an_order(ground, *segment, *to, *cause)?;
-                self.woken[*segment] = if *to == RelayState::Normal && *cause == MoveCause::Kick {
+                self.invariant_moves_have_an_order(ground, *segment, *to, *cause, *commanded_at)?;
+                let woken = *to == RelayState::Normal && *cause == MoveCause::Kick;
+                let unknowable =
+                    ground.segments[*segment].excused || self.renewal.is_unknowable(*commanded_at);
+                self.woken[*segment] = if woken && !unknowable {
                     Woken::Unheard
                 } else {
                     Woken::No
@@ -158,7 +213,7 @@ impl Closing {
     fn started(&mut self) {
         self.checks.fill(CheckFold::default());
         self.decided.fill(false);
-        self.serving.fill(false);
+        self.ordered.fill(Ordered::Nothing);
         self.cut.fill(false);
         self.touched.fill(false);
         self.closes.fill(VecDeque::new());
@@ -326,18 +381,19 @@ impl Closing {
         segment: usize,
         to: RelayState,
         cause: MoveCause,
+        commanded_at: Instant,
     ) -> Verdict {
         let explained = match cause {
             // A wave or a held coil goes on ordering what was once decided, and no reading could end that.
             MoveCause::Command if to == RelayState::Normal => {
                 let unread = self.policy.segments[segment].read_back;
-                let goes_on = unread == ReadBackPolicy::Impossible && self.serving[segment];
+                let goes_on = unread == ReadBackPolicy::Impossible
+                    && self.ordered[segment].serves(commanded_at);
                 self.decided[segment] || goes_on
             }
             MoveCause::Command => self.cut[segment],
             MoveCause::Kick => {
-                let left_there = self.serving[segment] || !self.cut[segment];
-                to == RelayState::Normal && left_there
+                to == RelayState::Normal && self.ordered[segment].may_wake(commanded_at)
             }
             MoveCause::LineReleased => ground.host == super::Host::Unable,
             MoveCause::Expiry | MoveCause::PowerOff | MoveCause::PowerUp => {
@@ -345,9 +401,11 @@ impl Closing {
             }
             MoveCause::Fence | MoveCause::External | MoveCause::Freed => true,
         };
-        // A part whose registers falsify a segment has that falsehood written back with the next command.
+        // A part whose registers falsify a segment has that falsehood written back with the next command. What was
+        // commanded before that defect ended moves contacts after it.
         let falsified = &ground.segments[segment];
-        if explained || falsified.excused || falsified.defective() {
+        let was_defective = commanded_at <= falsified.mended_at;
+        if explained || falsified.excused || falsified.defective() || was_defective {
             return Ok(());
         }
         broken(

@@ -46,6 +46,9 @@ pub struct SegmentGround {
     pub lies: bool,
     /// See above.
     pub excused: bool,
+    /// When a late kick put it back into `Normal`. The board counts its whole period from there; once only while nobody
+    /// can be trusted, since no more than one kick may be decided and not carried out.
+    pub woken_at: Instant,
 }
 
 /// All that is known.
@@ -87,6 +90,7 @@ impl Ground {
             slow: Duration::ZERO,
             lies: false,
             excused: false,
+            woken_at: Instant::ZERO,
         };
         Self {
             promise,
@@ -117,10 +121,16 @@ impl Ground {
                 let Some(segment) = self.segments.get_mut(*segment) else {
                     return;
                 };
+                let woken = *to == RelayState::Normal && *cause == MoveCause::Kick;
+                if woken && segment.woken_at < self.host_since {
+                    segment.woken_at = at.world;
+                }
                 segment.contacts = *to;
                 segment.since = at.world;
-                segment.excused =
-                    *to == RelayState::Normal && (segment.excused || *cause == MoveCause::External);
+                // While it is falsified, nobody sees that it is cut.
+                let falsified = segment.lies || self.flips;
+                let unseen = segment.excused || *cause == MoveCause::External;
+                segment.excused = unseen && (falsified || *to == RelayState::Normal);
             }
             Seen::DeadMan(truth) => {
                 self.dead_man = *truth;

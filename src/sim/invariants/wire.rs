@@ -34,7 +34,8 @@ impl Wire {
     }
 
     /// From the moment the host can no longer be trusted, every segment leaves `Normal` within the board's
-    /// promise.
+    /// promise. A kick that was under way may come late and wake a board that has fired already: the promise counts from
+    /// there, once.
     pub(super) fn invariant_fail_open(&self, ground: &Ground, at: Moment) -> Verdict {
         if ground.host == Host::Able {
             return Ok(());
@@ -48,7 +49,10 @@ impl Wire {
             if segment.contacts != RelayState::Normal || segment.defective() || segment.excused {
                 continue;
             }
-            let from = ground.host_since.max(segment.mended_at);
+            let from = ground
+                .host_since
+                .max(segment.mended_at)
+                .max(segment.woken_at);
             let late = at.world.since(from + within + segment.slow);
             if late > Duration::ZERO {
                 return broken(

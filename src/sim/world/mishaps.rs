@@ -117,6 +117,13 @@ impl World {
 
     /// Every fault ends, and every standing order is taken back.
     pub(super) fn heal(&mut self) {
+        // A job that stands still with its machine has been lived to its end already: it is awaited.
+        let in_job = self.board_busy_until > self.now && self.machine.paused_until.is_some();
+        if in_job {
+            let wait = self.board_busy_until.since(self.now);
+            self.scenario.end += wait;
+            return self.put_after(wait, Due::Heal);
+        }
         self.film
             .line(self.now, "heal", || "everything is repaired".to_owned());
         let plan = self.scenario.plan.clone();
