@@ -96,6 +96,8 @@ pub(super) struct Pair {
     /// The own hardware as of the last turn.
     ground: Option<Ground>,
     generation: Option<u32>,
+    /// Since when the own latch has been seen clear.
+    clear_since: Option<Instant>,
     /// The first look at everything is complete, and what was found is adopted or purged.
     settled: bool,
     started_at: Option<Instant>,
@@ -150,6 +152,7 @@ impl Pair {
             switchover: None,
             ground: None,
             generation: None,
+            clear_since: None,
             settled: false,
             started_at: None,
             quarantined: false,
@@ -224,6 +227,8 @@ impl Pair {
             });
             out.record(now, Level::Alarm, Fact::FencedByPeer);
         }
+        self.clear_since = (ground.latch != Latch::Latched)
+            .then(|| self.clear_since.filter(|_| !missed).unwrap_or(now));
         let leaving = ground.stopping || ground.out_of_service.is_some();
         self.leaving_since = leaving.then(|| self.leaving_since.unwrap_or(now));
         if ground.stopping && self.active.is_none() {
@@ -267,12 +272,10 @@ impl Pair {
         }
         self.unanswered = false;
         let held = self.peer.last().is_some_and(|peer| peer.flags.holds);
-        if !held
-            && self
-                .ground
-                .as_ref()
-                .is_some_and(|ground| ground.latch != Latch::Latched)
-        {
+        // What it said while it still held us may have been its last word.
+        let since_clear = (self.clear_since.zip(self.peer.heard_at()))
+            .is_some_and(|(clear, heard)| heard > clear);
+        if !held && since_clear {
             self.quarantined = false;
             self.ledger.change(|memory| {
                 memory.fenced = false;
