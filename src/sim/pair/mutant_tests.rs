@@ -36,21 +36,24 @@ fn broken(guards: &'static [Guard], mutant: Mutant, mode: Mode, seed: u64) -> Op
 
 #[test]
 fn every_guard_is_missed() {
+    let mut stale = Vec::new();
     for (guards, mutant, verdict) in TABLE {
         let Breaks(mode, seed, what) = *verdict else {
-            println!("{guards:?} {mutant:?}: covered by another");
+            println!("{guards:?} {mutant:?}: not noticed in the worlds searched");
             continue;
         };
         let found = broken(guards, *mutant, mode, seed).unwrap_or_default();
         println!("{guards:?} {mutant:?}: {mode} {seed} breaks {found}");
-        assert!(
-            !what.is_empty() && found.contains(what),
-            "{guards:?} {mutant:?}: {mode} {seed} no longer breaks {what}: {found:?}; \
-             search anew with `cargo test --lib mutant_tests::search -- --ignored --nocapture`"
-        );
+        if what.is_empty() || !found.contains(what) {
+            stale.push(format!("{guards:?} {mutant:?}: {mode} {seed}, not {what}"));
+        }
         let faithful = broken(&[], Mutant::Faithful, mode, seed);
         assert_eq!(faithful, None, "{mode} {seed}");
     }
+    assert!(
+        stale.is_empty(),
+        "{stale:#?}\nsearch anew with `cargo test --lib mutant_tests::search -- --ignored --nocapture`"
+    );
 }
 
 #[test]
