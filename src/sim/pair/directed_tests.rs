@@ -103,6 +103,22 @@ fn a_restarted_agent_goes_on_where_the_last_one_was() {
     }
 }
 
+/// The cable is broken and only the agent died: the grace for its restart outlasts the lease, then the fence fails. What is
+/// read after that, and not nothing, must be held against the lease.
+#[test]
+fn a_lease_that_ended_before_the_fence_failed_is_still_a_proof() {
+    let mut world = settled(Setup::plain());
+    for node in 0..2 {
+        let intact = false;
+        befall(&mut world, Mishap::Cable { node, intact });
+    }
+    let back = None;
+    befall(&mut world, Mishap::AgentDies { node: 0, back });
+    world.run_for(ms(5_000));
+    assert_eq!(world.ledger.broken, None);
+    assert!(world.nodes[1].on_wire(), "nobody took over");
+}
+
 #[test]
 fn what_a_takeover_costs() {
     let mut world = settled(Setup::plain());

@@ -128,7 +128,9 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
         right: ms(400),
         // L, both drifts, relay time, one tick, and the driver's allowance.
         wait: ms(430),
-        doubt: ms(3_000),
+        doubt: setup
+            .vip_lifetime
+            .map_or(Duration::ZERO, |span| span + ms(50)),
         drop_lead: ms(60),
     };
     PairPolicy {
