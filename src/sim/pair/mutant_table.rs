@@ -19,7 +19,7 @@
     (&[Guard::PurgesAtStart], Mutant::Faithful, Breaks(Heal, 60, "not recovered")),
     (&[Guard::AsksAgain], Mutant::Faithful, Breaks(Heal, 5186, "not recovered")),
     (&[], Mutant::GivesUpServeActions, Breaks(Storm, 26, "I1")),
-    (&[], Mutant::AcknowledgesByLatch, Breaks(Storm, 3, "I1")),
+    (&[], Mutant::AcknowledgesByLatch, Breaks(Storm, 110, "I1")),
     (&[], Mutant::AnswersSavesEarly, Breaks(Storm, 6, "I5")),
     (&[], Mutant::BlindToVips, Breaks(Heal, 0, "not recovered")),
     (&[], Mutant::BareKicks, Breaks(Storm, 55, "I1")),
