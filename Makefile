@@ -7,7 +7,7 @@ GENERATED = target/package
 
 HIL = target/proof/hil
 
-.PHONY: all build rig setup demo test bench lint docs generate install package clean
+.PHONY: all build rig setup demo pair-demo test bench lint docs generate install package clean
 
 all: build
 
@@ -26,6 +26,10 @@ setup:
 demo: setup rig
 	$(HIL) demo
 
+# The pair, side by side in two network namespaces: needs root.
+pair-demo: setup rig
+	$(HIL) pair-demo
+
 # Everything, with one line of numbers at the end. Some stages only: make test STAGES="fuzz sim"
 test: setup
 	@.ci/test-all $(STAGES)
@@ -34,6 +38,7 @@ test: setup
 bench: setup
 	$(CARGO) build --workspace --release
 	target/release/hil bench
+	target/release/hil contest
 
 # Formatting, lints, units, rules, scripts, licences.
 lint: build
@@ -67,6 +72,7 @@ install: generate
 	install -D -m 644 packaging/tmpfiles.d/fencepost.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/fencepost.conf
 	install -D -m 644 packaging/modules-load.d/fencepost.conf $(DESTDIR)$(PREFIX)/lib/modules-load.d/fencepost.conf
 	install -D -m 644 udev/60-fencepost.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-fencepost.rules
+	install -D -m 644 packaging/systemd/pair.conf $(DESTDIR)$(PREFIX)/share/doc/fencepost/examples/pair.conf
 	install -D -m 644 packaging/fencepost.toml $(DESTDIR)$(PREFIX)/share/doc/fencepost/examples/fencepost.toml
 	install -m 644 README.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/fencepost/
 

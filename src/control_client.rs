@@ -80,6 +80,14 @@ impl Client {
         Ok(client)
     }
 
+    /// Wait no longer than this for an answer from now on.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub fn patience(&mut self, most: Duration) -> Result<(), ClientError> {
+        self.limit(Some(most))
+    }
+
     /// Ask once, get one answer.
     pub fn ask(&mut self, request: Request) -> Result<Answer, ClientError> {
         self.send(request)?;

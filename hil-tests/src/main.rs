@@ -4,6 +4,7 @@ mod boot;
 mod demo;
 mod gauge;
 mod looks;
+mod pair_demo;
 mod pairs;
 mod run;
 mod selftest;
@@ -37,6 +38,17 @@ enum Command {
     Run(run::Run),
     /// Put two agents side by side, in namespaces and with a neighbour, through everything that can happen to a pair.
     Pair(pairs::Pair),
+    /// Show the pair: the Active dies, sleeps, is cut off and hands over, while a neighbour asks for the vip each millisecond.
+    PairDemo {
+        /// Where the picture goes.
+        #[arg(long, default_value = "report/pair-demo")]
+        report: PathBuf,
+        /// The agent, instead of the one built with this rig.
+        #[arg(long)]
+        program: Option<PathBuf>,
+    },
+    /// Put Fencepost and keepalived through the same faults, in turn, and draw what it cost.
+    Contest(pairs::Contest),
     /// Prove the faults of the rig itself on one appliance.
     Selftest,
     /// Build the guest's image, or find it in the cache.
@@ -114,6 +126,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::List(options) => run::list(&options),
         Command::Run(options) => run::run(options),
         Command::Pair(options) => pairs::run(&options),
+        Command::PairDemo { report, program } => pair_demo::run(program.as_ref(), &report),
+        Command::Contest(options) => pairs::contest(&options),
         Command::Selftest => selftest::run(),
         Command::Guest => {
             let image = fencepost_hil::guest::Image::prepare(&mut |what| println!("hil: {what}"))?;

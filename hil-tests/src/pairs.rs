@@ -4,8 +4,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use fencepost_hil::outcome::{Totals, Verdict};
+use fencepost_hil::pair::agent::Wishes;
+use fencepost_hil::pair::contest;
 use fencepost_hil::pair::scenario::{self, SCENARIOS, Scenario};
 
 /// What to put a pair through.
@@ -19,12 +21,32 @@ pub(crate) struct Pair {
     /// The agent, instead of the one built with this rig.
     #[arg(long)]
     program: Option<PathBuf>,
+    /// The timing profile. On a busy machine the fast one takes its own pauses for the peer's death.
+    #[arg(long, value_enum, default_value_t = Profile::Default)]
+    profile: Profile,
     /// Print what both agents said, whatever the result.
     #[arg(long)]
     logs: bool,
     /// Also write a JSON line for each to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Profile {
+    Fast,
+    Default,
+    Conservative,
+}
+
+impl Profile {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Default => "default",
+            Self::Conservative => "conservative",
+        }
+    }
 }
 
 /// Runs, and ends the process with 1 if anything failed.
@@ -35,9 +57,10 @@ pub(crate) fn run(options: &Pair) -> Result<()> {
         }
         return Ok(());
     }
-    let program = match &options.program {
-        Some(program) => program.clone(),
-        None => std::env::current_exe()?.with_file_name("fencepost"),
+    let program = program(options.program.as_ref())?;
+    let wishes = Wishes {
+        profile: options.profile.word(),
+        ..Wishes::default()
     };
     let mut file = match &options.json {
         Some(path) => {
@@ -47,7 +70,7 @@ pub(crate) fn run(options: &Pair) -> Result<()> {
     };
     let mut totals = Totals::default();
     for scenario in chosen(&options.scenarios)? {
-        let outcome = scenario::run(&program, scenario);
+        let outcome = scenario::run(&program, scenario, &wishes);
         let line = serde_json::to_string(&outcome)?;
         if let Some(file) = &mut file {
             writeln!(file, "{line}")?;
@@ -90,4 +113,55 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>> {
             Ok(found)
         })
         .collect()
+}
+
+/// How to compare.
+#[derive(Args)]
+pub(crate) struct Contest {
+    /// Runs of each system under each fault.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// The agent, instead of the one built with this rig.
+    #[arg(long)]
+    program: Option<PathBuf>,
+    /// Where `contest.md`, `contest.json` and `contest.svg` go.
+    #[arg(long, default_value = "report")]
+    report: PathBuf,
+}
+
+/// Compares with keepalived, if it is there to be compared with.
+pub(crate) fn contest(options: &Contest) -> Result<()> {
+    let there = std::process::Command::new("keepalived")
+        .arg("--version")
+        .output();
+    if there.is_err() {
+        println!(
+            "skipped: comparison with keepalived (it is not installed: apt-get install keepalived)"
+        );
+        return Ok(());
+    }
+    let program = program(options.program.as_ref())?;
+    let table = contest::run(&program, options.rounds, &mut |what| {
+        eprintln!("hil: {what}")
+    });
+    let folder = &options.report;
+    let write = |name: &str, text: &str| -> Result<()> {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| path.display().to_string())
+    };
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let text = table.markdown();
+    write("contest.md", &text)?;
+    write("contest.json", &serde_json::to_string_pretty(&table)?)?;
+    write("contest.svg", &contest::draw(&table))?;
+    print!("{text}");
+    println!("{}", folder.join("contest.svg").display());
+    Ok(())
+}
+
+pub(crate) fn program(named: Option<&PathBuf>) -> Result<PathBuf> {
+    Ok(match named {
+        Some(program) => program.clone(),
+        None => std::env::current_exe()?.with_file_name("fencepost"),
+    })
 }

@@ -57,13 +57,13 @@ struct Output {
 /// Runs the plan. Results are printed as they come.
 pub fn run(plan: &Plan) -> Result<Totals> {
     let shares = shares(plan)?;
-    let lines = plan.json.as_ref().map(|path| {
-        std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))
-    });
     if let Some(folder) = &plan.report {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
+    let lines = plan.json.as_ref().map(|path| {
+        std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))
+    });
     let output = Mutex::new(Output {
         totals: Totals::default(),
         lines: lines.transpose()?,

@@ -3,6 +3,7 @@
 //! What if one of these threads is gone? Its orders are answered at once with a refusal, and the node decides what that
 //! means: without addresses it cannot serve, without links it is alone, without a disk it claims nothing.
 
+use crate::io::hooks::Transition;
 use crate::io::ledger::Save;
 use crate::io::links::{LinkOrder, LinkOrders, LinkReport};
 use crate::io::mailbox::{Flushed, Outbox};
@@ -20,6 +21,8 @@ pub struct PairHands {
     pub links: LinkOrders,
     /// Virtual addresses.
     pub vips: VipOrders,
+    /// The program told of changes of role, if there is one.
+    pub hooks: Option<Outbox<Transition>>,
     /// What must be remembered.
     pub ledger: Outbox<Save<PairMemory>>,
     /// Messages that could not be handed over.
@@ -58,10 +61,7 @@ impl PairHands {
                 means,
                 outcome: Err(NO_ADAPTER.to_owned()),
             }),
-            PairAction::Advertise { role, epoch } => {
-                tracing::info!("role {role:?}, epoch {epoch}");
-                None
-            }
+            PairAction::Advertise { role, epoch } => self.advertise(Transition { role, epoch }),
             // The controller's, carried out by its thread.
             PairAction::TakeTicket | PairAction::ReadFence { .. } => None,
         }
@@ -69,7 +69,19 @@ impl PairHands {
 
     /// Hand over what waited for a lock; without waiting.
     pub fn flush(&mut self) -> Flushed {
-        self.ledger.flush()
+        let hooks = self.hooks.as_mut().map_or(Flushed::All, Outbox::flush);
+        match self.ledger.flush() {
+            Flushed::All => hooks,
+            Flushed::Partly => Flushed::Partly,
+        }
+    }
+
+    fn advertise(&mut self, transition: Transition) -> Option<PairEvent> {
+        let pushed = self.hooks.as_mut()?.push(transition);
+        pushed.err().map(|_| PairEvent::HookEnded {
+            role: transition.role,
+            outcome: Err("roles change faster than it runs".to_owned()),
+        })
     }
 
     fn send(&mut self, links: LinkSet, counter: u64, message: Message) {

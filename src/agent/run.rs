@@ -17,6 +17,7 @@ use super::snapshot::Snapshot;
 use super::stats::LoopStats;
 use super::{Agent, ExitReason};
 use crate::io::checks;
+use crate::io::claims;
 use crate::io::clock::Clock;
 use crate::io::control;
 use crate::io::controller_thread;
@@ -26,7 +27,7 @@ use crate::io::left::LeftNote;
 use crate::io::realtime::{self, Grant, Priority};
 use crate::io::recorder::{self, Recorder};
 use crate::io::watchdog;
-use crate::io::{history, ledger, links, lock, random, signals, systemd, vips};
+use crate::io::{history, hooks, ledger, links, lock, random, signals, systemd, vips};
 use crate::node::pair::PairEvent;
 use crate::node::{Event, Node, Policy, Saved};
 use crate::wire::{BootId, Identity};
@@ -206,6 +207,19 @@ fn start_pair(
     let first = PairEvent::Started { boot, saved };
     // The lane is empty: nobody has been started yet that could have filled it.
     inlets.ordinary.tell(Event::Pair(Box::new(first)))?;
+    let contested = inlets.ordinary.clone();
+    let heard = claims::start(&spec.vips, move |claim| {
+        tracing::warn!(
+            "{} on {} is claimed by {:02x?}",
+            claim.address,
+            claim.interface,
+            claim.by
+        );
+        let _behind = contested.tell(Event::Pair(Box::new(PairEvent::VipContested)));
+    });
+    if let Err(error) = heard {
+        tracing::warn!("foreign claims to vips are not heard: {error}");
+    }
     let answers = inlets.urgent.clone();
     let (vips, thread) = vips::start(
         spec.vips,
@@ -235,7 +249,21 @@ fn start_pair(
         priority,
     )?;
     crew.push(("links", thread));
+    let hooks = match spec.hook {
+        None => None,
+        Some(hook) => {
+            let ended = inlets.ordinary.clone();
+            let (hooks, thread) = hooks::start(hook, move |transition, outcome| {
+                let role = transition.role;
+                let event = PairEvent::HookEnded { role, outcome };
+                let _ended = ended.tell(Event::Pair(Box::new(event)));
+            })?;
+            crew.push(("hooks", thread));
+            Some(hooks)
+        }
+    };
     Ok(PairHands {
+        hooks,
         links,
         vips,
         ledger,

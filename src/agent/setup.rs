@@ -9,6 +9,7 @@ use crate::config::pair::{KeyFileError, Pair, PairLink, PairVip, load_keys};
 use crate::config::{Check, Site, WatchdogMode};
 use crate::io::control;
 use crate::io::controller_thread::Opener;
+use crate::io::hooks::HookSpec;
 use crate::io::links::LinkSpec;
 use crate::io::netlink::Vip;
 use crate::io::realtime::Priority;
@@ -58,9 +59,15 @@ pub struct PairSpec {
     pub links: Vec<LinkSpec>,
     /// Addresses.
     pub vips: Vec<Vip>,
+    /// The program told of changes of role.
+    pub hook: Option<HookSpec>,
     /// Of each address in the kernel.
     pub vip_lifetime: Duration,
 }
+
+/// Priorities as keepalived's documentation has them.
+const PREFERRED: u8 = 150;
+const ORDINARY: u8 = 100;
 
 /// Whether the process's memory is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +135,14 @@ impl PairSpec {
             keys: load_keys(&pair.key_file)?,
             links: pair.links.iter().map(link).collect(),
             vips: pair.vips.iter().map(vip).collect(),
+            hook: pair.notify.as_ref().map(|notify| HookSpec {
+                argv: notify.argv.clone(),
+                limit: notify.limit,
+                priority: match pair.node {
+                    Side::Preferred => PREFERRED,
+                    Side::Other => ORDINARY,
+                },
+            }),
             vip_lifetime: pair.vip_lifetime,
         })
     }

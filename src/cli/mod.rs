@@ -20,6 +20,7 @@ mod generate;
 mod hardware;
 mod ink;
 mod maintenance;
+mod pair;
 mod places;
 mod replay;
 mod sentence;
@@ -85,6 +86,8 @@ enum Command {
     Explain(explain::Options),
     ConfirmPeerDead(confirm_peer_dead::Options),
     #[command(subcommand)]
+    Pair(pair::Command),
+    #[command(subcommand)]
     Board(board::Command),
     Replay(replay::Options),
     Stop(stop::Options),
@@ -122,6 +125,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Switchover(options) => switchover::run(global, options),
         Command::Explain(options) => explain::run(global, &options),
         Command::ConfirmPeerDead(options) => confirm_peer_dead::run(global, options),
+        Command::Pair(command) => pair::run(global, command),
         Command::Board(command) => board::run(global, command),
         Command::Replay(options) => replay::run(&options),
         Command::Stop(options) => stop::run(global, &options),

@@ -144,6 +144,9 @@ fn of_the_machine(fact: &Fact) -> String {
         Fact::CloseLimit { segment, per_hour } => {
             format!("segment {segment} reached its limit of {per_hour} closes per hour")
         }
+        Fact::HookFailed { role, error } => {
+            format!("the program told of role {role:?} failed: {error}")
+        }
         Fact::LedgerFailed { error } => format!("the ledger cannot be written: {error}"),
         Fact::LedgerBack => "the ledger can be written again".to_owned(),
         Fact::WatchdogRuns {

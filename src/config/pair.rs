@@ -47,10 +47,21 @@ pub struct Pair {
     /// The kernel takes the vips away this long after the agent's last renewal, in whole seconds; default 6 s. Longer
     /// than a supervised agent takes to come back.
     pub vip_lifetime: Duration,
+    /// Told of each change of role.
+    pub notify: Option<Notify>,
     /// Links to the peer, by name: in the same order on both nodes.
     pub links: Vec<PairLink>,
     /// Addresses that move with the right to serve.
     pub vips: Vec<PairVip>,
+}
+
+/// A program with keepalived's arguments: `INSTANCE fencepost MASTER|BACKUP priority`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Notify {
+    /// The program, by its whole path, and its first arguments.
+    pub argv: Vec<String>,
+    /// Killed after this long; default 10 s.
+    pub limit: Duration,
 }
 
 /// What a Backup's relays do.

@@ -12,6 +12,7 @@ pub mod controller_thread;
 pub mod desk;
 pub mod gpio;
 pub mod history;
+pub mod hooks;
 pub mod i2c;
 pub mod inbox;
 pub mod kernel_wiring;

@@ -86,6 +86,7 @@ impl Fact {
             | Self::ControllerBack
             | Self::SettingsFailed { .. }
             | Self::ModeChanged { .. }
+            | Self::HookFailed { .. }
             | Self::LedgerFailed { .. }
             | Self::LedgerBack
             | Self::WatchdogRuns { .. }

@@ -157,6 +157,13 @@ pub enum Fact {
         /// The limit.
         per_hour: u32,
     },
+    /// The program that is told of changes of role did not do its part.
+    HookFailed {
+        /// Told of this role.
+        role: crate::wire::Role,
+        /// Why.
+        error: String,
+    },
     /// The ledger cannot be written.
     LedgerFailed {
         /// Why.

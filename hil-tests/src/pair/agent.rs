@@ -2,6 +2,8 @@
 //!
 //! What if the rig dies? Its agents die with it, and their boards open.
 
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -47,7 +49,8 @@ pub enum Part {
 
 /// An agent's place on one side, and the agent if it runs.
 pub struct Agent {
-    program: PathBuf,
+    /// Program and arguments.
+    command: Vec<OsString>,
     folder: PathBuf,
     child: Option<Child>,
 }
@@ -61,15 +64,48 @@ impl Agent {
         key: &str,
         wishes: &Wishes,
     ) -> Result<Self> {
-        let agent = Self {
-            program: program.to_path_buf(),
-            folder: side.folder.clone(),
-            child: None,
-        };
+        let mut agent = Self::bare(side);
+        agent.command = vec![
+            program.into(),
+            "--config".into(),
+            agent.path("site.toml").into(),
+            "agent".into(),
+            "--uncommissioned".into(),
+        ];
         agent.write("pair.key", key)?;
         output(Command::new("chmod").arg("600").arg(agent.path("pair.key")))?;
         agent.write("site.toml", &agent.site(part, wishes))?;
         Ok(agent)
+    }
+
+    /// keepalived in the agent's place, as its own documentation would have it; `advert`: its `advert_int`.
+    pub fn keepalived(side: &Side, part: Part, version: u8, advert: &str) -> Result<Self> {
+        let mut agent = Self::bare(side);
+        let priority = match part {
+            Part::Primary => 150,
+            Part::Secondary => 100,
+        };
+        let text = format!(
+            "global_defs {{\n  vrrp_version {version}\n}}\nvrrp_instance office {{\n  state BACKUP\n  interface lan0\n  \
+             virtual_router_id 51\n  priority {priority}\n  advert_int {advert}\n  nopreempt\n  virtual_ipaddress {{\n    \
+             {VIP}/32 dev lan0\n  }}\n}}\n"
+        );
+        agent.write("keepalived.conf", &text)?;
+        let file = |option: &str, name: &str| [option.into(), agent.path(name).into()];
+        let mut command: Vec<OsString> = ["keepalived", "-n", "-G", "-P"].map(Into::into).to_vec();
+        command.extend(file("-f", "keepalived.conf"));
+        command.extend(file("-p", "keepalived.pid"));
+        command.extend(file("-r", "vrrp.pid"));
+        agent.command = command;
+        Ok(agent)
+    }
+
+    fn bare(side: &Side) -> Self {
+        Self {
+            command: Vec::new(),
+            folder: side.folder.clone(),
+            child: None,
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -167,16 +203,15 @@ bus = "unix:{board}"
             .namespace
             .command(Path::new("setpriv"))
             .args(["--pdeathsig", "KILL"])
-            .arg(&self.program)
-            .arg("--config")
-            .arg(self.path("site.toml"))
-            .args(["agent", "--uncommissioned"])
+            .args(&self.command)
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(said)
+            // Helpers of its own share its fate.
+            .process_group(0)
             .spawn()
-            .at("cannot start", &self.program)?;
+            .at("cannot start", "an agent")?;
         self.child = Some(child);
         Ok(())
     }
@@ -188,8 +223,8 @@ bus = "unix:{board}"
 
     /// Ends it at once, as a crash would.
     pub fn kill(&mut self) {
+        let _gone_already = self.signal("KILL");
         if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
             let _ = child.wait();
         }
     }
@@ -213,7 +248,8 @@ bus = "unix:{board}"
         let Some(child) = &self.child else {
             return Err(RigError::Input("no agent runs here".to_owned()));
         };
-        output(Command::new("kill").args(["-s", name, &child.id().to_string()])).map(drop)
+        let group = format!("-{}", child.id());
+        output(Command::new("kill").args(["-s", name, "--", &group])).map(drop)
     }
 
     /// What it says of itself.

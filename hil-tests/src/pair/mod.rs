@@ -13,6 +13,9 @@
 //! raw sockets). What if the rig dies? Its processes go with it; a namespace left behind has a name that says whose it was.
 
 pub mod agent;
+pub mod by_hand;
+pub mod contest;
+pub mod film;
 mod namespace;
 pub mod scenario;
 pub mod trial;

@@ -154,7 +154,7 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Runs one.
-pub fn run(program: &Path, scenario: &Scenario) -> PairOutcome {
+pub fn run(program: &Path, scenario: &Scenario, wishes: &Wishes) -> PairOutcome {
     let began = WallInstant::now();
     let mut outcome = PairOutcome {
         scenario: scenario.name,
@@ -167,7 +167,7 @@ pub fn run(program: &Path, scenario: &Scenario) -> PairOutcome {
         moments: Vec::new(),
         log: String::new(),
     };
-    match Trial::prepare(program, &Wishes::default()) {
+    match Trial::prepare(program, wishes) {
         Err(error) => outcome.reason = error.to_string(),
         Ok(mut trial) => {
             let told = (scenario.run)(&mut trial);

@@ -11,7 +11,7 @@ use fencepost::sim::chips::Power;
 use fencepost::wire::Role;
 
 use super::agent::{Agent, Part, Wishes};
-use super::{Bed, Side, VIP};
+use super::{Bed, Side, VIP, by_hand};
 use crate::error::{Result, RigError};
 use crate::outcome::Moment;
 use crate::wire::neighbour::Seen;
@@ -58,13 +58,31 @@ impl Trial {
             Agent::prepare(program, a, Part::Primary, &key, wishes)?,
             Agent::prepare(program, b, Part::Secondary, &key, wishes)?,
         ];
+        Ok(Self::with(bed, agents))
+    }
+
+    /// The same with keepalived in the agents' place: relays closed by hand, and nothing that moves them.
+    pub fn keepalived(version: u8, advert: &str) -> Result<Self> {
+        let bed = Bed::build()?;
+        let [a, b] = &bed.sides;
+        for side in [a, b] {
+            by_hand::close(&bed, side)?;
+        }
+        let agents = [
+            Agent::keepalived(a, Part::Primary, version, advert)?,
+            Agent::keepalived(b, Part::Secondary, version, advert)?,
+        ];
+        Ok(Self::with(bed, agents))
+    }
+
+    fn with(bed: Bed, agents: [Agent; 2]) -> Self {
         let began = bed.now();
-        Ok(Self {
+        Self {
             bed,
             agents,
             moments: Vec::new(),
             began,
-        })
+        }
     }
 
     /// Starts one agent.
@@ -78,6 +96,25 @@ impl Trial {
         self.start(0)?;
         self.start(1)?;
         self.wait_stands()
+    }
+
+    /// Starts both and waits until exactly one has answered for so long, whatever runs there; which one.
+    pub fn stand_by_answers(&mut self, span: Duration) -> Result<usize> {
+        self.start(0)?;
+        self.start(1)?;
+        let mut serving = None;
+        self.wait("one owner that answers without a break", |trial| {
+            let from = trial.bed.now();
+            trial.pass(span);
+            let seen = trial.since(from).seen;
+            let owners: Vec<usize> = (0..2).filter(|index| seen.owners[*index] > 0).collect();
+            serving = match owners.as_slice() {
+                [one] if seen.answered > 0 => Some(*one),
+                _ => None,
+            };
+            serving.is_some()
+        })?;
+        serving.ok_or_else(|| RigError::Input("nobody serves".to_owned()))
     }
 
     /// Waits until one serves and the other is ready to; which one serves.
@@ -248,6 +285,18 @@ impl Trial {
         namespace
             .shell("ip link set ha0 up; ip link set lan0 up; ip link set wan0 up")
             .map(drop)
+    }
+
+    /// What was done from `from` on, told from there.
+    pub fn moments_since(&self, from: Instant) -> Vec<Moment> {
+        let skipped = from.since(self.began).as_secs_f64() * 1000.0;
+        let later = self.moments.iter().filter(|moment| moment.t_ms >= skipped);
+        later
+            .map(|moment| Moment {
+                t_ms: moment.t_ms - skipped,
+                text: moment.text.clone(),
+            })
+            .collect()
     }
 
     /// One side.

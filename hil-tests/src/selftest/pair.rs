@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use embedded_hal::i2c::Operation;
+use anyhow::{Result, ensure};
 use fencepost::board::RelayState;
-use fencepost::sim::VirtualBoard;
-use fencepost::sim::port::HostPort;
-use fencepost_firmware::wire::{ADDRESS, Register, Request, parse_block, write_block};
-use fencepost_firmware::{Command, Proof, SegmentMask};
-use fencepost_hil::pair::{Bed, Side, VIP};
+use fencepost_hil::pair::by_hand::{close, fence};
+use fencepost_hil::pair::{Bed, VIP};
 use fencepost_hil::wire::neighbour::Seen;
 
 /// For anything that is to happen.
@@ -17,7 +13,6 @@ const LONG: Duration = Duration::from_secs(20);
 /// Watched for so long at a time.
 const WATCH: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(2);
-const ALL: SegmentMask = SegmentMask(1);
 
 pub(super) fn run() -> Result<()> {
     let bed = Bed::build()?;
@@ -89,64 +84,4 @@ fn wait(good: impl Fn() -> bool) -> bool {
         std::thread::sleep(POLL);
     }
     true
-}
-
-/// As a host would: arm, ticket, close.
-fn close(bed: &Bed, side: &Side) -> Result<()> {
-    arm(bed, side)?;
-    order(bed, side, Command::TakeTicket)?;
-    let mut raw = [0; 34];
-    let select = [Register::Result.code()];
-    let read = &mut [Operation::Write(&select), Operation::Read(&mut raw)];
-    let now = bed.now();
-    side.board()
-        .i2c(now, ADDRESS, read)
-        .map_err(|fault| anyhow!("the result cannot be read: {fault:?}"))?;
-    parse_block(ADDRESS, Register::Result, &raw).map_err(|error| anyhow!("{error:?}"))?;
-    let ticket = u32::from_le_bytes([raw[5], raw[6], raw[7], raw[8]]);
-    let command = Command::Close {
-        ticket,
-        proof: Proof::Solo,
-        segments: ALL,
-    };
-    order(bed, side, command)
-}
-
-fn fence(bed: &Bed, side: &Side) -> Result<()> {
-    let (session, read_at) = with_firmware(side, |firmware| (firmware.session(), firmware.now()))?;
-    order(bed, side, Command::Fence { session, read_at })
-}
-
-fn arm(bed: &Bed, side: &Side) -> Result<()> {
-    let (session, now) = with_firmware(side, |firmware| (firmware.session(), firmware.now()))?;
-    let command = Command::Arm {
-        session,
-        segments: ALL,
-        window_ms: 60_000,
-        deadline: now + 60_000,
-    };
-    order(bed, side, command)
-}
-
-fn with_firmware<T>(
-    side: &Side,
-    look: impl FnOnce(&fencepost_firmware::Controller) -> T,
-) -> Result<T> {
-    let board: &VirtualBoard = &side.board();
-    board
-        .firmware()
-        .map(look)
-        .context("the board runs no firmware of ours")
-}
-
-fn order(bed: &Bed, side: &Side, command: Command) -> Result<()> {
-    let request = Request {
-        sequence: 1,
-        command,
-    };
-    let frame = write_block(ADDRESS, request.register(), &request.encode());
-    let now = bed.now();
-    side.board()
-        .i2c(now, ADDRESS, &mut [Operation::Write(frame.as_slice())])
-        .map_err(|fault| anyhow!("{command:?} was not taken: {fault:?}"))
 }

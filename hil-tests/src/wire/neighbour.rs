@@ -55,6 +55,8 @@ pub struct Seen {
     pub owners: Vec<usize>,
     /// Milliseconds in which more than one owner answered.
     pub dual_ms: usize,
+    /// Longest time without a question, milliseconds: an outage of this size may be the rig's own.
+    pub rig_gap_ms: f64,
 }
 
 /// A question's life.
@@ -141,7 +143,25 @@ impl Neighbour {
             outage_ms: longest_outage(questions, to).as_secs_f64() * 1000.0,
             dual_ms: (0..shortest).filter(both).count(),
             owners: owners.iter().map(|owner| answered(owner)).collect(),
+            rig_gap_ms: longest_gap(questions).as_secs_f64() * 1000.0,
         }
+    }
+
+    /// For each question asked behind the table's back from `from` on and before `to`: when, and which owners answered it.
+    pub fn answers(&self, from: Instant, to: Instant) -> Vec<(Instant, Vec<bool>)> {
+        let state = lock(&self.state);
+        let Some(first) = state.behind.first() else {
+            return Vec::new();
+        };
+        let begin = first.partition_point(|question| question.sent < from);
+        let end = first.partition_point(|question| question.sent < to);
+        let answered = |at: usize| {
+            let owners = state.behind.iter();
+            owners.map(move |it| it.get(at).is_some_and(|question| question.answered))
+        };
+        (begin..end)
+            .map(|at| (first[at].sent, answered(at).collect()))
+            .collect()
     }
 
     /// Waits until questions are answered. `false`: none was within `timeout`.
@@ -182,6 +202,12 @@ fn longest_outage(questions: &[Question], to: Instant) -> Duration {
         (true, Some(last)) => longest.max(to.since(last)),
         _ => longest,
     }
+}
+
+fn longest_gap(questions: &[Question]) -> Duration {
+    let pairs = questions.windows(2);
+    let gaps = pairs.map(|pair| pair[1].sent.since(pair[0].sent));
+    gaps.max().unwrap_or_default()
 }
 
 impl State {

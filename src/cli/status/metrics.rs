@@ -11,7 +11,10 @@ use fencepost::agent::stats::LATE_CLASSES_US;
 use fencepost::board::RelayState;
 use fencepost::control::{AgentStatus, HistoryHealth};
 use fencepost::io::realtime::Grant;
+use fencepost::node::Instant;
+use fencepost::node::pair::PairStatus;
 use fencepost::node::status::{CheckHealth, Summary};
+use fencepost::wire::Role;
 
 use super::Freshness;
 use crate::cli::Global;
@@ -121,6 +124,9 @@ fn render(status: &AgentStatus, freshness: Freshness) -> String {
     );
     segments(&mut page, status);
     behind(&mut page, status);
+    if let Some(part) = &status.node.pair {
+        pair(&mut page, part, status.node.at);
+    }
     checks(&mut page, status);
     control_loop(&mut page, status);
     page.0
@@ -250,6 +256,64 @@ fn behind(page: &mut Page, status: &AgentStatus) {
     );
 }
 
+fn pair(page: &mut Page, pair: &PairStatus, now: Instant) {
+    page.family("fencepost_pair_role", "gauge", "1 for this node's role.");
+    for role in [Role::Init, Role::Backup, Role::Active, Role::Fault] {
+        let name = format!("{role:?}").to_lowercase();
+        let is = u8::from(pair.role == role);
+        page.sample("fencepost_pair_role", &[("role", &name)], is);
+    }
+    page.gauge("fencepost_pair_epoch", "Highest epoch known.", pair.epoch);
+    let flags = [
+        (
+            "fencepost_pair_talking",
+            "Whether both directions to the peer work.",
+            pair.talking,
+        ),
+        (
+            "fencepost_pair_quarantined",
+            "Whether it was fenced or crashed and has not joined since.",
+            pair.quarantined,
+        ),
+        (
+            "fencepost_pair_would_take_over",
+            "Whether it would take over now.",
+            pair.refusals.is_empty(),
+        ),
+    ];
+    for (name, help, value) in flags {
+        page.gauge(name, help, u8::from(value));
+    }
+    let age = |at: Option<Instant>| at.map(|at| now.since(at).as_secs_f64());
+    let links = pair
+        .links
+        .iter()
+        .map(|link| (&link.name, age(link.heard_at)));
+    let name = "fencepost_pair_link_heard_age_seconds";
+    page.family(name, "gauge", "Since the peer was last heard over it.");
+    for (link, age) in links {
+        if let Some(age) = age {
+            page.sample(name, &[("link", link)], age);
+        }
+    }
+    let means = pair
+        .means
+        .iter()
+        .map(|means| (&means.name, age(means.proven_at)));
+    let name = "fencepost_pair_means_proven_age_seconds";
+    page.family(name, "gauge", "Since it was last proven to work.");
+    for (means, age) in means {
+        if let Some(age) = age {
+            page.sample(name, &[("means", means)], age);
+        }
+    }
+    page.counter(
+        "fencepost_pair_stale_messages_total",
+        "Messages dropped as old or repeated.",
+        pair.stale_messages,
+    );
+}
+
 fn checks(page: &mut Page, status: &AgentStatus) {
     if status.node.checks.is_empty() {
         return;
@@ -362,6 +426,26 @@ mod tests {
                 let name = line.split(['{', ' ']).next().unwrap();
                 assert!(families.contains(name), "{name} is not declared");
             }
+        }
+    }
+
+    #[test]
+    fn values_of_a_backup() {
+        let mut status = sample::healthy();
+        status.node.pair = Some(sample::backup());
+        let text = render(&status, Freshness::Fresh);
+        for line in [
+            "fencepost_pair_role{role=\"backup\"} 1",
+            "fencepost_pair_role{role=\"active\"} 0",
+            "fencepost_pair_epoch 7",
+            "fencepost_pair_would_take_over 0",
+            "fencepost_pair_link_heard_age_seconds{link=\"cable\"} 0.004",
+            "fencepost_pair_means_proven_age_seconds{means=\"fence-wire\"} 0.12",
+        ] {
+            assert!(
+                text.lines().any(|it| it == line),
+                "missing `{line}` in\n{text}"
+            );
         }
     }
 

@@ -20,7 +20,9 @@ const ROOT: u32 = 0;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFileError {
     /// The kernel said no.
-    #[error("key file {file}: {error}; `fencepost pair init` makes one, `pair join` fetches it")]
+    #[error(
+        "key file {file}: {error}; `fencepost pair init` makes one on the first node; copy it to the other"
+    )]
     Io {
         /// Path.
         file: String,

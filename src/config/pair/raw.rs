@@ -7,12 +7,15 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Pair, PairTiming, STANDARD_KEY_FILE, Standby, TimingProfile, links, vips};
+use super::{Notify, Pair, PairTiming, STANDARD_KEY_FILE, Standby, TimingProfile, links, vips};
 use crate::board::profile::PortRef;
 use crate::board::raw::words;
 use crate::config::raw::{millis, path};
 use crate::diagnose::{Findings, Mistake};
 use crate::wire::Side;
+
+/// What a script may take unless configured otherwise.
+const NOTIFY_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +31,8 @@ pub(in crate::config) struct RawPair {
     preempt_after_ms: Option<Spanned<i64>>,
     handovers_per_hour_max: Option<Spanned<i64>>,
     vip_lifetime_s: Option<Spanned<i64>>,
+    notify: Option<Spanned<Vec<String>>>,
+    notify_timeout_ms: Option<Spanned<i64>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -153,9 +158,31 @@ impl RawPair {
             ),
             handovers_per_hour_max: handovers.unwrap_or(6),
             vip_lifetime: Duration::from_secs(u64::from(lifetime.unwrap_or(6))),
+            notify: self.notify(findings),
             vips: vips::understand(vips, node, &links, findings),
             links,
         }
+    }
+
+    fn notify(&self, findings: &mut Findings) -> Option<Notify> {
+        let limit = optional(
+            "notify_timeout_ms",
+            &self.notify_timeout_ms,
+            10..=600_000,
+            findings,
+        );
+        let argv = self.notify.as_ref()?;
+        let absolute = argv.get_ref().first().is_some_and(|it| it.starts_with('/'));
+        if !absolute {
+            findings.refuse(
+                Mistake::new(argv.span(), "a program is meant here, by its whole path")
+                    .label("such as [\"/etc/fencepost/notify\"]"),
+            );
+        }
+        Some(Notify {
+            argv: argv.get_ref().clone(),
+            limit: limit.unwrap_or(NOTIFY_LIMIT),
+        })
     }
 
     fn standby(&self, topology: RawPairTopology, findings: &mut Findings) -> Standby {

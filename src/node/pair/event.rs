@@ -119,6 +119,13 @@ pub enum PairEvent {
         /// It works, or why not.
         outcome: Result<(), String>,
     },
+    /// The program told of a change of role has ended.
+    HookEnded {
+        /// Told of this role.
+        role: Role,
+        /// Well, or why not.
+        outcome: Result<(), String>,
+    },
     /// An operator asked for something.
     Requested {
         /// Answered with the same number.

@@ -56,6 +56,11 @@ impl Pair {
             } => self.fence_reported(means, nonce, &outcome),
             PairEvent::Unfenced { means, outcome } => self.means.unfenced(now, means, &outcome),
             PairEvent::MeansProbed { means, outcome } => self.means.probed(now, means, outcome),
+            PairEvent::HookEnded { role, outcome } => {
+                if let Err(error) = outcome {
+                    out.record(now, Level::Warning, Fact::HookFailed { role, error });
+                }
+            }
             PairEvent::Requested {
                 request,
                 actor,

@@ -115,7 +115,9 @@ impl World {
         };
         self.ledger.takeovers += 1;
         let heard = self.ledger.heard_at[node];
-        let alone = heard.is_none_or(|at| self.now.since(at) > ALONE_AFTER);
+        let silent = heard.is_none_or(|at| self.now.since(at) > ALONE_AFTER);
+        // A fenced node may take part in an election: who serves by the peer's word was not alone when it got it.
+        let alone = silent && !self.serves_by_word(node);
         if core::mem::take(&mut self.ledger.tainted[node]) && alone {
             self.broke(format!(
                 "I6: node {node} was fenced, has not joined, and serves alone"
@@ -136,6 +138,15 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    fn serves_by_word(&self, node: usize) -> bool {
+        let Some(agent) = &self.nodes[node].agent else {
+            return false;
+        };
+        let status = agent.node.status(self.nodes[node].clock.at(self.now));
+        let proof = status.pair.and_then(|pair| pair.proof);
+        proof.is_some_and(|proof| proof.starts_with("released"))
     }
 
     /// Exactly one serves, and the other stands ready.
