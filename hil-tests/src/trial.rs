@@ -152,6 +152,8 @@ impl<'a> Trial<'a> {
 
     /// Runs a script in the guest that ends the guest: no answer is expected.
     pub fn strike_guest_dead(&mut self, text: &str, script: &str) -> Result<()> {
+        // What the guest still had to write must not die with it, and how long its disk takes for that is not the board's lateness.
+        self.appliance.shell("sync")?;
         self.note(text);
         self.stimulus = self.appliance.now();
         let done = self.appliance.shell(script);
