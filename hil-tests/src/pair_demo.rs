@@ -122,7 +122,7 @@ impl Stage {
                 format!("{} {}, relay {relay}", name(index), word(*seen))
             })
             .collect();
-        let line = format!("{what:44} {cost:52} {}", parts.join("; "));
+        let line = format!("{what:48} {cost:50} {}", parts.join("; "));
         println!("{line}");
     }
 

@@ -28,6 +28,17 @@ pub struct Wishes {
     pub tables: String,
 }
 
+impl Wishes {
+    /// After a start no node fences anybody for so long.
+    pub fn boot_hold(&self) -> Duration {
+        match self.profile {
+            "conservative" => Duration::from_secs(30),
+            "default" => Duration::from_secs(3),
+            _ => Duration::from_secs(1),
+        }
+    }
+}
+
 impl Default for Wishes {
     fn default() -> Self {
         Self {
@@ -226,6 +237,11 @@ bus = "unix:{board}"
         let _gone_already = self.signal("KILL");
         if let Some(mut child) = self.child.take() {
             let _ = child.wait();
+        }
+        // keepalived would take a dead helper that nobody has reaped yet for a living one, and not start again; where it is at
+        // home, init reaps.
+        for pid in ["keepalived.pid", "vrrp.pid"] {
+            let _never_there = std::fs::remove_file(self.path(pid));
         }
     }
 

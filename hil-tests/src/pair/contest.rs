@@ -156,7 +156,7 @@ fn one(program: &Path, cell: &mut Cell) -> Result<()> {
         System::Keepalived(version, advert) => Trial::keepalived(version, advert)?,
     };
     let active = match cell.system {
-        System::Fencepost(_) => trial.stand()?,
+        System::Fencepost(_) => trial.stand_ready()?,
         System::Keepalived(..) => trial.stand_by_answers(CALM)?,
     };
     let from = trial.bed.now();

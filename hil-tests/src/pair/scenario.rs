@@ -222,7 +222,7 @@ fn taken_over(
     what: &str,
     fault: impl FnOnce(&mut Trial, usize) -> Result<()>,
 ) -> Result<Takeover> {
-    let old = trial.stand()?;
+    let old = trial.stand_ready()?;
     let from = trial.bed.now();
     trial.note(&format!("{}: {what}", name(old)));
     fault(trial, old)?;

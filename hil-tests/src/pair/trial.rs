@@ -32,6 +32,9 @@ pub struct Trial {
     /// What was done and seen.
     pub moments: Vec<Moment>,
     began: Instant,
+    /// No node fences before this.
+    held_until: Instant,
+    boot_hold: Duration,
 }
 
 /// What came of a span of a trial.
@@ -58,7 +61,7 @@ impl Trial {
             Agent::prepare(program, a, Part::Primary, &key, wishes)?,
             Agent::prepare(program, b, Part::Secondary, &key, wishes)?,
         ];
-        Ok(Self::with(bed, agents))
+        Ok(Self::with(bed, agents, wishes.boot_hold()))
     }
 
     /// The same with keepalived in the agents' place: relays closed by hand, and nothing that moves them.
@@ -72,22 +75,25 @@ impl Trial {
             Agent::keepalived(a, Part::Primary, version, advert)?,
             Agent::keepalived(b, Part::Secondary, version, advert)?,
         ];
-        Ok(Self::with(bed, agents))
+        Ok(Self::with(bed, agents, Duration::ZERO))
     }
 
-    fn with(bed: Bed, agents: [Agent; 2]) -> Self {
+    fn with(bed: Bed, agents: [Agent; 2], boot_hold: Duration) -> Self {
         let began = bed.now();
         Self {
             bed,
             agents,
             moments: Vec::new(),
             began,
+            held_until: began,
+            boot_hold,
         }
     }
 
     /// Starts one agent.
     pub fn start(&mut self, index: usize) -> Result<()> {
         self.note(&format!("agent {} started", name(index)));
+        self.held_until = self.bed.now() + self.boot_hold;
         self.agents[index].start(&self.bed.sides[index])
     }
 
@@ -96,6 +102,13 @@ impl Trial {
         self.start(0)?;
         self.start(1)?;
         self.wait_stands()
+    }
+
+    /// Like [`Trial::stand`], and both have run for long enough to fence.
+    pub fn stand_ready(&mut self) -> Result<usize> {
+        let serving = self.stand()?;
+        self.pass(self.held_until.since(self.bed.now()));
+        Ok(serving)
     }
 
     /// Starts both and waits until exactly one has answered for so long, whatever runs there; which one.
@@ -171,7 +184,7 @@ impl Trial {
         }
         let status = found.ok_or_else(|| RigError::Input("nobody serves".to_owned()))?;
         self.note(&format!(
-            "{} serves, epoch {}, by {}",
+            "{} serves, epoch {}: {}",
             name(index),
             status.epoch,
             status.proof.as_deref().unwrap_or("no proof")

@@ -13,7 +13,7 @@ const LEFT: f64 = 150.0;
 const RIGHT: f64 = 1080.0;
 const HEAD: f64 = 60.0;
 /// Rows for what was done; words of one row do not touch.
-const NOTES: usize = 4;
+const NOTES: usize = 5;
 const NOTE: f64 = 16.0;
 const LANE: f64 = 26.0;
 /// A letter's width, about.
@@ -147,6 +147,8 @@ fn lane<T: Copy>(
 /// What was done: a line down through all lanes, its words in the first row with room.
 fn notes(text: &mut String, film: &Film, scale: &Scale, top: f64) {
     let mut ends = [f64::NEG_INFINITY; NOTES];
+    // Above all lines, so that none strikes a word out.
+    let mut words = String::new();
     let bottom = top + 5.0 * (LANE + 8.0);
     for moment in &film.moments {
         let x = scale.at(moment.t_ms);
@@ -162,11 +164,15 @@ fn notes(text: &mut String, film: &Film, scale: &Scale, top: f64) {
         let said = moment.text.replace('&', "&amp;").replace('<', "&lt;");
         let _infallible = writeln!(
             text,
-            "<line x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\" stroke=\"#c0392b\" stroke-dasharray=\"2 3\"/>\
-             <text x=\"{left:.1}\" y=\"{y:.1}\" font-size=\"11.5\" fill=\"#8b2b20\">{said}</text>",
+            "<line x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\" stroke=\"#c0392b\" stroke-dasharray=\"2 3\"/>",
             y + 3.0
         );
+        let _infallible = writeln!(
+            words,
+            "<text x=\"{left:.1}\" y=\"{y:.1}\" font-size=\"11.5\" fill=\"#8b2b20\" stroke=\"#fff\" stroke-width=\"3\" paint-order=\"stroke\">{said}</text>"
+        );
     }
+    text.push_str(&words);
 }
 
 fn axis(text: &mut String, scale: &Scale, y: f64) {

@@ -84,7 +84,7 @@ pub(super) fn links_flap(trial: &mut Trial) -> Result<Told> {
 }
 
 pub(super) fn relay_stuck(trial: &mut Trial) -> Result<Told> {
-    let serving = trial.stand()?;
+    let serving = trial.stand_ready()?;
     trial.note(&format!(
         "{}: its relay sticks, its agent is killed",
         name(serving)
