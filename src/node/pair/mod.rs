@@ -1,11 +1,11 @@
 //! The pair: who serves, by which proof, and why not.
 //!
-//! A concern of the node like any other: it sees the node's own hardware as [`ground`], hears the peer, and wishes
+//! A concern of the node like any other: it sees the node's own hardware as `ground`, hears the peer, and wishes
 //! where the relays should be and how far the dead-man may be kicked. A policy without a pair has none of this.
 //!
-//! * The Active serves; it is bound by a lease, or holds a proof that lasts ([`active`]).
-//! * Everybody else is quiet ([`vips`]), closed where the topology is hot, and ready to claim ([`claim`]) with one of
-//!   four proofs ([`proof`]).
+//! * The Active serves; it is bound by a lease, or holds a proof that lasts (`active`).
+//! * Everybody else is quiet (`vips`), closed where the topology is hot, and ready to claim (`claim`) with one of
+//!   four proofs (`proof`).
 //!
 //! What if this process dies here? Nothing that was decided outlives it: serve actions die with the process, a hold
 //! is a level that the successor reads, the dead-man opens what nobody kicks for, and the ledger gives no rights.
