@@ -1,0 +1,2 @@
+//! State sync: what the Active saves reaches the Backup within milliseconds, verified, atomic and fenced, and at any
+//! time the pair can say *in sync, checked two seconds ago*, or exactly what differs.
