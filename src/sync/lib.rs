@@ -5,6 +5,7 @@ pub mod category_id;
 pub mod diff;
 pub mod digest;
 pub mod entry;
+pub mod filter;
 pub mod lineage;
 pub mod manifest;
 pub mod path;
