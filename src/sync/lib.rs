@@ -13,4 +13,6 @@ pub mod path;
 pub mod policy;
 mod resolve;
 pub mod scan;
+mod seam;
+pub mod store;
 pub mod tree;
