@@ -298,6 +298,7 @@ impl Store {
     fn usable(&self) -> Result<(), StoreError> {
         match self.broken {
             true => Err(StoreError::Broken),
+            false if !self.scanner.is_scanned() => Err(StoreError::Unscanned),
             false => Ok(()),
         }
     }

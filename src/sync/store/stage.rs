@@ -91,6 +91,7 @@ impl Staged {
 impl Store {
     /// Contents that a manifest needs and that are nowhere on this node. Forgets what arrived for other manifests.
     pub fn missing(&mut self, manifest: &Manifest) -> Result<Vec<Want>, StoreError> {
+        self.usable()?;
         self.scanner.policy().check(manifest)?;
         let live = self.scanner.manifest();
         let files = live.iter().filter_map(|(_, entry)| entry.content());

@@ -1,5 +1,8 @@
 //! Tests of the store, on real directories.
 
+mod commits;
 mod conformance;
 mod crash;
+mod hostile;
 mod pair;
+mod random;
