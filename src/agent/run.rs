@@ -16,6 +16,7 @@ use super::setup::{Memory, PairSpec, Setup};
 use super::snapshot::Snapshot;
 use super::stats::LoopStats;
 use super::{Agent, ExitReason};
+use crate::io::carriers;
 use crate::io::checks;
 use crate::io::claims;
 use crate::io::clock::Clock;
@@ -146,7 +147,11 @@ fn start(
         setup.bus_priority,
     )?;
     crew.push(("controller", thread));
-    // These two end with the process.
+    // These three end with the process.
+    let ports = carriers::start(&setup.checks, inlets.ordinary.clone(), setup.bus_priority);
+    if let Err(error) = ports {
+        tracing::warn!("changes of carrier are not heard, checks find them by looking: {error}");
+    }
     let _checks = checks::start(setup.checks, inlets.ordinary.clone())?;
     let path = setup.socket.path.clone();
     let inlet = inlets.ordinary.clone();

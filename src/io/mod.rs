@@ -4,6 +4,7 @@
 //! other's verbs, never decide, and try once; each says in its own head what happens when it dies.
 
 pub mod announce;
+pub mod carriers;
 pub mod checks;
 pub mod claims;
 pub mod clock;

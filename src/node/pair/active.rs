@@ -262,7 +262,7 @@ impl Pair {
         active.unwell_since = better.then(|| active.unwell_since.unwrap_or(now));
         let unwell = active
             .unwell_since
-            .is_some_and(|since| now.since(since) >= yield_after);
+            .is_some_and(|since| ground.stated || now.since(since) >= yield_after);
         let yields = ready && (ordered || leaving || unwell && handovers_left);
         let yielding = if yields { Yielding::Yes } else { Yielding::No };
         if active.yielding != yielding {

@@ -297,19 +297,21 @@ impl World {
         }
     }
 
-    /// The check's next report, as long as this agent lives.
+    /// The check's next reports, as long as this agent lives; two, or a port that was told dark would not be back.
     pub(super) fn check_reports(&mut self, node: usize) {
         let verdict = if self.nodes[node].healthy {
             Verdict::Ok
         } else {
             Verdict::Critical
         };
-        let event = Event::CheckReported {
-            check: 0,
-            verdict,
-            output: String::new(),
-        };
-        self.deliver(node, event);
+        for _ in 0..2 {
+            let event = Event::CheckReported {
+                check: 0,
+                verdict,
+                output: String::new(),
+            };
+            self.deliver(node, event);
+        }
     }
 
     pub(super) fn film_action(&mut self, node: usize, action: &Action) {
