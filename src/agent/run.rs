@@ -27,6 +27,7 @@ use crate::io::inbox::{Inbox, Inlets, inbox};
 use crate::io::left::LeftNote;
 use crate::io::realtime::{self, Grant, Priority};
 use crate::io::recorder::{self, Recorder};
+use crate::io::services::{self, ServicesOrder};
 use crate::io::watchdog;
 use crate::io::{history, hooks, ledger, links, lock, random, signals, systemd, vips};
 use crate::node::pair::PairEvent;
@@ -267,8 +268,26 @@ fn start_pair(
             Some(hooks)
         }
     };
+    let services = match spec.services {
+        None => None,
+        Some(units) => {
+            let ended = inlets.ordinary.clone();
+            let (services, thread) = services::start(units, move |order, outcome| {
+                let ServicesOrder { number, wanted } = order;
+                let event = PairEvent::ServicesSet {
+                    number,
+                    wanted,
+                    outcome,
+                };
+                let _ended = ended.tell(Event::Pair(Box::new(event)));
+            })?;
+            crew.push(("services", thread));
+            Some(services)
+        }
+    };
     Ok(PairHands {
         hooks,
+        services,
         links,
         vips,
         ledger,

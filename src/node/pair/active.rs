@@ -255,6 +255,7 @@ impl Pair {
             .as_ref()
             .is_some_and(|order| order.to == Target::Peer);
         let leaving = self.leaving_since.is_some();
+        let unserved = self.services_object();
         let yield_after = self.policy.timing.yield_after;
         let Some(active) = &mut self.active else {
             return;
@@ -263,7 +264,8 @@ impl Pair {
         let unwell = active
             .unwell_since
             .is_some_and(|since| ground.stated || now.since(since) >= yield_after);
-        let yields = ready && (ordered || leaving || unwell && handovers_left);
+        let unwell = (unwell || unserved) && handovers_left;
+        let yields = ready && (ordered || leaving || unwell);
         let yielding = if yields { Yielding::Yes } else { Yielding::No };
         if active.yielding != yielding {
             active.yielding = yielding;

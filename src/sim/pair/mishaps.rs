@@ -235,6 +235,7 @@ impl World {
                 self.nodes[node].healthy = healthy;
                 if !healthy && node == 0 {
                     // A port that its kernel says is dark; on the other node it is a program that looks and finds.
+                    self.nodes[node].told_dark = true;
                     let output = String::new();
                     self.deliver(node, Event::CarrierLost { check: 0, output });
                 }
