@@ -15,11 +15,13 @@ mod key_file;
 mod links;
 mod policy;
 mod raw;
+mod services;
 mod subnet;
 mod vips;
 
 pub use key_file::{KeyFileError, load as load_keys, parse as parse_keys};
 pub(super) use raw::{RawLink, RawPair, RawPairTopology, RawVip, understand};
+pub use services::Services;
 
 /// Where the pair's keys are unless configured otherwise.
 pub const STANDARD_KEY_FILE: &str = "/etc/fencepost/pair.key";
@@ -49,6 +51,9 @@ pub struct Pair {
     pub vip_lifetime: Duration,
     /// Told of each change of role.
     pub notify: Option<Notify>,
+    /// Units that run where the vips are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services: Option<Services>,
     /// Links to the peer, by name: in the same order on both nodes.
     pub links: Vec<PairLink>,
     /// Addresses that move with the right to serve.

@@ -66,6 +66,7 @@ impl Pair {
                 software: software(),
                 firmware: [0; 3],
             },
+            services: self.services.as_ref().map(|services| services.failed),
         })
     }
 
