@@ -1,11 +1,14 @@
 //! State sync: what the Active saves reaches the Backup within milliseconds, verified, atomic and fenced, and at any
 //! time the pair can say *in sync, checked two seconds ago*, or exactly what differs.
 
+pub mod category;
 pub mod category_id;
 pub mod diff;
 pub mod digest;
 pub mod entry;
+pub mod hooks;
 pub mod lineage;
 pub mod manifest;
 pub mod path;
 pub mod policy;
+pub mod settings;
