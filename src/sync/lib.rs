@@ -12,3 +12,4 @@ pub mod manifest;
 pub mod path;
 pub mod policy;
 pub mod settings;
+pub mod sqlite;
