@@ -1,2 +1,4 @@
-//! State sync: what the Active saves reaches the Backup within milliseconds, verified, atomic and fenced, and at any
-//! time the pair can say *in sync, checked two seconds ago*, or exactly what differs.
+//! State sync of Fencepost: the active's configuration and state reach the backup verified, atomic and fenced.
+
+pub mod identity;
+pub mod tls;
