@@ -1,4 +1,13 @@
-//! State sync of Fencepost: the active's configuration and state reach the backup verified, atomic and fenced.
+//! State sync: what the Active saves reaches the Backup within milliseconds, verified, atomic and fenced, and at any
+//! time the pair can say *in sync, checked two seconds ago*, or exactly what differs.
 
+pub mod category_id;
+pub mod diff;
+pub mod digest;
+pub mod entry;
 pub mod identity;
+pub mod lineage;
+pub mod manifest;
+pub mod path;
+pub mod policy;
 pub mod tls;
