@@ -5,6 +5,7 @@ pub mod category_id;
 pub mod diff;
 pub mod digest;
 pub mod entry;
+pub mod frame;
 pub mod identity;
 pub mod lineage;
 pub mod manifest;
