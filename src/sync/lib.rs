@@ -11,4 +11,5 @@ pub mod lineage;
 pub mod manifest;
 pub mod path;
 pub mod policy;
+pub mod session;
 pub mod tls;

@@ -216,8 +216,11 @@ pub struct Stage {
     pub base: Digest,
     /// How many changes follow.
     pub changes: u32,
-    /// Somebody said that it is meant: the deletion guard and an unrelated history do not stop it.
-    pub forced: bool,
+    /// Somebody said that what goes is meant to go: the deletion guard does not stop it.
+    pub deletions_meant: bool,
+    /// Commits remembered by the Backup that are not in `history` are given up, by somebody's choice or because
+    /// both hold the same.
+    pub replaces_history: bool,
 }
 
 /// One path that changes.

@@ -108,7 +108,8 @@ fn all() -> Vec<Message> {
             history: Capped::new([record(3)]),
             base: digest(1),
             changes: 2,
-            forced: false,
+            deletions_meant: false,
+            replaces_history: true,
         }),
         Message::Changes {
             transfer: 300,
