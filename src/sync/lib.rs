@@ -4,6 +4,8 @@
 pub mod blocks;
 pub mod category;
 pub mod category_id;
+pub mod client;
+pub mod control;
 pub mod diff;
 pub mod digest;
 pub mod entry;
@@ -17,6 +19,7 @@ pub mod manifest;
 pub mod path;
 pub mod policy;
 mod resolve;
+pub mod role;
 pub mod scan;
 pub mod session;
 pub mod settings;

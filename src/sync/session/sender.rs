@@ -7,6 +7,7 @@ use super::status::{CategoryStatus, Reason};
 use super::track::{Common, Meant, Track};
 use super::{CHECK_EVERY, Moment, SILENCE_MAX};
 use crate::category_id::CategoryId;
+use crate::diff::Change;
 use crate::digest::Digest;
 use crate::entry::Roots;
 use crate::frame::{Capped, Changed, Held, Hello, Look, Message, Refusal, Text, TransferId};
@@ -46,6 +47,8 @@ pub enum SenderEvent {
     },
     /// Somebody wants both sides to look thoroughly.
     Verify(Look),
+    /// Somebody wants to know what differs, of one category.
+    Diff(CategoryId),
     /// This node is no longer Active under the session's epoch.
     Demoted,
 }
@@ -82,6 +85,13 @@ pub enum SenderAction {
         category: CategoryId,
         /// What.
         record: CommitRecord,
+    },
+    /// The answer to [`SenderEvent::Diff`]: from what the Backup has to what is here.
+    Differs {
+        /// Of which category.
+        category: CategoryId,
+        /// All of it.
+        changes: Vec<Change>,
     },
     /// Hang up.
     Close(String),
@@ -168,6 +178,11 @@ impl Sender {
                 self.check(now, Look::Known);
             }
             SenderEvent::Verify(look) => self.check(now, look),
+            SenderEvent::Diff(category) => {
+                if let Some(track) = self.track(&category) {
+                    track.asked_what_differs();
+                }
+            }
             SenderEvent::Demoted => self.close("this node is no longer Active".to_owned()),
         }
         self.step(now);

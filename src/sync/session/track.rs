@@ -12,6 +12,7 @@ use super::retry::Retry;
 use super::sender::SenderAction;
 use super::setup::{Local, Own};
 use super::status::Reason;
+use crate::diff::diff;
 use crate::digest::Digest;
 use crate::frame::{Child, Held, Message, TransferId};
 
@@ -45,6 +46,8 @@ pub(super) struct Track {
     retry: Retry,
     held_back: Option<HeldBack>,
     meant: Meant,
+    /// Somebody asked what differs.
+    asked: bool,
 }
 
 /// Something that is not tried again until something changes.
@@ -69,8 +72,15 @@ pub struct Meant {
 enum Phase {
     Quiet,
     AskedLineage(Vec<CommitRecord>),
-    Listing(Box<Listing>, Basis),
+    Listing(Box<Listing>, Purpose),
     Staged(Box<Transfer>),
+}
+
+/// What a listing is for.
+#[derive(Debug, Clone)]
+enum Purpose {
+    Stage(Basis),
+    Show,
 }
 
 /// The commits between what the Backup has and what it shall have.
@@ -94,6 +104,7 @@ impl Track {
             retry: Retry::default(),
             held_back: None,
             meant: Meant::default(),
+            asked: false,
         }
     }
 
@@ -140,6 +151,34 @@ impl Track {
         }
     }
 
+    pub(super) fn asked_what_differs(&mut self) {
+        self.asked = true;
+    }
+
+    /// Tell what differs, or ask the Backup for what has to be known first. Whether that is under way.
+    fn answer_what_differs(&mut self, local: &Local, out: &mut Vec<SenderAction>) -> bool {
+        if !self.asked {
+            return false;
+        }
+        self.asked = false;
+        if let Some(theirs) = self.peer_tree.clone() {
+            self.show(&theirs, out);
+            return false;
+        }
+        let (listing, question) = Listing::begin(self.own.id.clone(), local.clone());
+        self.phase = Phase::Listing(Box::new(listing), Purpose::Show);
+        out.push(SenderAction::Send(question));
+        true
+    }
+
+    fn show(&self, theirs: &Manifest, out: &mut Vec<SenderAction>) {
+        if let Some(local) = &self.own.local {
+            let changes = diff(theirs, &local.manifest);
+            let category = self.own.id.clone();
+            out.push(SenderAction::Differs { category, changes });
+        }
+    }
+
     /// Begin whatever has to be done next.
     pub(super) fn step(
         &mut self,
@@ -156,6 +195,9 @@ impl Track {
             return;
         }
         let differs = local.roots.content != held.roots.content;
+        if self.answer_what_differs(&local, out) {
+            return;
+        }
         let root = local.roots.content;
         let verdict = relation::by_newest(&self.own.lineage, root, held.newest, common.me);
         if let Verdict::Ours(record) = verdict {
@@ -247,7 +289,7 @@ impl Track {
             self.stage(now, common, ids, &theirs, basis, out);
         } else {
             let (listing, question) = Listing::begin(self.own.id.clone(), local);
-            self.phase = Phase::Listing(Box::new(listing), basis);
+            self.phase = Phase::Listing(Box::new(listing), Purpose::Stage(basis));
             out.push(SenderAction::Send(question));
         }
     }
@@ -260,16 +302,19 @@ impl Track {
         (dir, children, last): (Option<RelPath>, Vec<Child>, bool),
         out: &mut Vec<SenderAction>,
     ) -> Result<(), &'static str> {
-        let Phase::Listing(listing, basis) = &mut self.phase else {
+        let Phase::Listing(listing, purpose) = &mut self.phase else {
             return Err("a directory that nobody asked for");
         };
         match listing.answered(dir, children, last) {
             Step::Nonsense(what) => return Err(what),
             Step::More(question) => out.extend(question.map(SenderAction::Send)),
             Step::Complete(theirs) => {
-                let basis = basis.clone();
+                let purpose = purpose.clone();
                 self.phase = Phase::Quiet;
-                self.stage(now, common, ids, &theirs, basis, out);
+                match purpose {
+                    Purpose::Stage(basis) => self.stage(now, common, ids, &theirs, basis, out),
+                    Purpose::Show => self.show(&theirs, out),
+                }
             }
         }
         Ok(())

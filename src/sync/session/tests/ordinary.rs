@@ -268,3 +268,23 @@ fn roles_can_be_exchanged_again_and_again() {
     }
     assert_eq!(world.active.lineage.newest().unwrap().seq, 6);
 }
+
+#[test]
+fn what_differs_can_be_asked_without_sending_it() {
+    let mut world = World::settled();
+    world.cut();
+    world.invalid = Some("no");
+    world.active.file("etc/d1/f1", b"other");
+    world.active.file("etc/d1/new", b"new");
+    world.connect();
+    world.run(5);
+    world.said.clear();
+    world.sender(SenderEvent::Diff(
+        crate::category_id::CategoryId::new("config").unwrap(),
+    ));
+    world.run(1);
+    let shown = world.differs.take().unwrap();
+    let paths: Vec<String> = shown.iter().map(|change| change.path.to_string()).collect();
+    assert_eq!(paths, ["etc/d1/f1", "etc/d1/new"]);
+    assert_eq!(stages(&world), 0);
+}

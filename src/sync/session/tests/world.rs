@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::category_id::CategoryId;
+use crate::diff::Change;
 use crate::digest::Digest;
 use crate::entry::{Entry, Kind};
 use crate::frame::{
@@ -104,6 +105,7 @@ pub(super) struct World {
     pub(super) closed: Vec<String>,
     pub(super) said: Vec<Message>,
     pub(super) bytes: usize,
+    pub(super) differs: Option<Vec<Change>>,
     staged: BTreeMap<Digest, Vec<u8>>,
     next: BTreeMap<TransferId, Arc<Manifest>>,
     to_backup: VecDeque<Vec<u8>>,
@@ -124,6 +126,7 @@ impl World {
             closed: Vec::new(),
             said: Vec::new(),
             bytes: 0,
+            differs: None,
             staged: BTreeMap::new(),
             next: BTreeMap::new(),
             to_backup: VecDeque::new(),
@@ -284,6 +287,7 @@ impl World {
                 }
             }
             SenderAction::StopSending { .. } => {}
+            SenderAction::Differs { changes, .. } => self.differs = Some(changes),
             SenderAction::Remember { record, .. } => {
                 self.active.lineage.push(record).unwrap();
             }
