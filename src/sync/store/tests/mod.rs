@@ -1,0 +1,4 @@
+//! Tests of the store, on real directories.
+
+mod conformance;
+mod pair;
