@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::capped::{Capped, Text};
+use crate::blocks::{BLOCK_BYTES, Run};
 use crate::category_id::CategoryId;
 use crate::digest::Digest;
 use crate::entry::{Entry, Roots};
@@ -25,8 +26,10 @@ pub const CHILDREN_MAX: usize = 1024;
 pub const NEEDS_MAX: usize = 1024;
 /// Most commit records at once.
 pub const RECORDS_MAX: usize = 256;
-/// Most bytes of a file in one [`Message::Content`]: a frame of them stays under 64 KiB.
-pub const CHUNK_BYTES_MAX: usize = 60 * 1024;
+/// Most bytes of a file in one [`Message::Content`]: whole blocks, and a frame of them stays under 64 KiB.
+pub const CHUNK_BYTES_MAX: usize = 15 * BLOCK_BYTES;
+/// Most runs of blocks in one [`Message::Base`]; a file that differs in more travels whole.
+pub const RUNS_MAX: usize = 4096;
 
 /// Number of a transfer, unique on its connection.
 pub type TransferId = u64;
@@ -98,7 +101,7 @@ pub enum Message {
         /// Of which transfer.
         transfer: TransferId,
         /// A part of them.
-        contents: Capped<Digest, NEEDS_MAX>,
+        contents: Capped<Needed, NEEDS_MAX>,
         /// No more parts.
         last: bool,
     },
@@ -140,6 +143,26 @@ pub enum Message {
         /// Why.
         reason: Text,
     },
+    /// Active, before the bytes of a large file: all blocks but these are as in the base that you have.
+    Base {
+        /// Of which transfer.
+        transfer: TransferId,
+        /// Hash of the whole file.
+        content: Digest,
+        /// Hash of the base.
+        base: Digest,
+        /// Blocks that follow, in order.
+        runs: Capped<Run, RUNS_MAX>,
+    },
+}
+
+/// A content that the Backup has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needed {
+    /// Hash of the whole file.
+    pub content: Digest,
+    /// Hash of what it has in that place, if blocks of it may serve.
+    pub base: Option<Digest>,
 }
 
 /// Who speaks.

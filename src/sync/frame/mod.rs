@@ -45,7 +45,10 @@ impl Message {
     /// Where it waits: what is large or much is bulk.
     pub const fn priority(&self) -> Priority {
         match self {
-            Self::Changes { .. } | Self::Content(_) | Self::Directory { .. } => Priority::Bulk,
+            Self::Changes { .. }
+            | Self::Content(_)
+            | Self::Base { .. }
+            | Self::Directory { .. } => Priority::Bulk,
             _ => Priority::Control,
         }
     }

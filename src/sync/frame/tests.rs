@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use super::*;
+use crate::blocks::Run;
 use crate::category_id::CategoryId;
 use crate::digest::Digest;
 use crate::entry::{Entry, Kind, Roots};
@@ -117,7 +118,10 @@ fn all() -> Vec<Message> {
         },
         Message::Need {
             transfer: 300,
-            contents: Capped::new([digest(3)]),
+            contents: Capped::new([Needed {
+                content: digest(3),
+                base: Some(digest(4)),
+            }]),
             last: true,
         },
         Message::Content(Content {
@@ -145,6 +149,15 @@ fn all() -> Vec<Message> {
         Message::Bye {
             reason: Text::new("demoted"),
         },
+        Message::Base {
+            transfer: 300,
+            content: digest(3),
+            base: digest(4),
+            runs: Capped::new([Run {
+                first: 24_000,
+                count: 1,
+            }]),
+        },
     ]
 }
 
@@ -166,7 +179,7 @@ fn version_1_is_frozen() {
         hasher.update(&message.to_frame().unwrap());
     }
     let hash = hasher.finalize().to_hex();
-    assert_eq!(&hash[..32], "d8b6b331a83da9581d28b0393139462f");
+    assert_eq!(&hash[..32], "bad13d9d41e4d6463fccad2420fb1ab5");
     let commit = Message::Commit {
         transfer: 300,
         epoch: Epoch(7),

@@ -15,7 +15,7 @@ mod track;
 
 pub use receiver::{Receiver, ReceiverAction, ReceiverEvent};
 pub use relation::Choice;
-pub use sender::{Sender, SenderAction, SenderEvent};
+pub use sender::{Sender, SenderAction, SenderEvent, Wanted};
 pub use setup::{Local, Own, Standing};
 pub use status::{CategoryStatus, Reason, State};
 pub use track::Meant;

@@ -180,6 +180,12 @@ impl Receiver {
                 return self.changed(transfer, changes.into_inner());
             }
             Message::Content(content) => return self.content(content),
+            Message::Base {
+                transfer,
+                content,
+                base,
+                runs,
+            } => return self.rebase(transfer, content, base, runs.into_inner()),
             Message::Commit { transfer, epoch } => return self.commit(transfer, epoch),
             Message::Abort { transfer } => self.discard(transfer),
             _ => return Err("a message that only the Backup may send"),

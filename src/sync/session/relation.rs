@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
 use crate::frame::{Capped, RECORDS_MAX};
-use crate::lineage::{CommitRecord, Lineage, NodeId, Relation};
+use crate::lineage::{CommitRecord, Lineage, Relation};
 
 /// What somebody has to decide before anything is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,37 +39,20 @@ impl Choice {
 pub(super) enum Verdict {
     /// The backup lacks these commits, oldest first.
     Behind(Vec<CommitRecord>),
-    /// The backup has one commit more, and it is ours: its answer was lost.
-    Ours(CommitRecord),
     /// Its newest commit alone does not tell: ask for all it remembers.
     Ask,
     /// Somebody has to decide.
     Choose(Choice),
 }
 
-/// By its newest commit. `root` is the content root of our tree: a node that remembers nothing must at least hold what a
-/// commit of its own holds, or it is one that lost its disk.
-pub(super) fn by_newest(
-    mine: &Lineage,
-    root: Digest,
-    newest: Option<CommitRecord>,
-    me: NodeId,
-) -> Verdict {
+/// By its newest commit.
+pub(super) fn by_newest(mine: &Lineage, newest: Option<CommitRecord>) -> Verdict {
     let mut theirs = Lineage::new();
     theirs.replace(newest);
     match mine.relation(&theirs) {
         Relation::Same => Verdict::Behind(Vec::new()),
         Relation::PeerBehind(common) => Verdict::Behind(after(mine, common)),
-        Relation::IAmStale | Relation::SplitBrain(_) | Relation::Foreign => match newest {
-            Some(record)
-                if record.author == me
-                    && (mine.newest().is_some() || record.root == root)
-                    && mine.clone().push(record).is_ok() =>
-            {
-                Verdict::Ours(record)
-            }
-            _ => Verdict::Ask,
-        },
+        Relation::IAmStale | Relation::SplitBrain(_) | Relation::Foreign => Verdict::Ask,
     }
 }
 
@@ -104,11 +86,11 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
     use super::*;
-    use crate::lineage::Epoch;
+    use crate::digest::Digest;
+    use crate::lineage::{Epoch, NodeId};
 
     const ME: NodeId = NodeId(1);
     const PEER: NodeId = NodeId(2);
-    const ROOT: Digest = Digest::from_bytes([0; 32]);
 
     fn grown(from: &Lineage, epoch: u64, author: NodeId, roots: &[u8]) -> Lineage {
         let mut lineage = from.clone();
@@ -125,42 +107,15 @@ mod tests {
     fn who_lacks_what() {
         let base = grown(&Lineage::new(), 1, ME, &[1, 2]);
         let more = grown(&base, 1, ME, &[3, 4]);
-        let Verdict::Behind(lacks) = by_newest(&more, ROOT, base.newest(), ME) else {
+        let Verdict::Behind(lacks) = by_newest(&more, base.newest()) else {
             panic!("the peer is behind");
         };
         assert_eq!(lacks.len(), 2);
-        assert_eq!(
-            by_newest(&base, ROOT, base.newest(), ME),
-            Verdict::Behind(vec![])
-        );
-        let Verdict::Behind(all) = by_newest(&more, ROOT, None, ME) else {
+        assert_eq!(by_newest(&base, base.newest()), Verdict::Behind(vec![]));
+        let Verdict::Behind(all) = by_newest(&more, None) else {
             panic!("a new node lacks all");
         };
         assert_eq!(all.len(), 4);
-    }
-
-    #[test]
-    fn a_commit_whose_answer_was_lost_is_adopted() {
-        let mine = grown(&Lineage::new(), 1, ME, &[1]);
-        let theirs = grown(&mine, 1, ME, &[2]);
-        let record = theirs.newest().unwrap();
-        assert_eq!(
-            by_newest(&mine, ROOT, theirs.newest(), ME),
-            Verdict::Ours(record)
-        );
-        // Another's commit, or one more than one ahead, is not.
-        let foreign = grown(&mine, 2, PEER, &[2]);
-        assert_eq!(by_newest(&mine, ROOT, foreign.newest(), ME), Verdict::Ask);
-        // Of a node that remembers nothing, only what it still holds.
-        let first = mine.newest();
-        let (none, held) = (Lineage::new(), first.unwrap().root);
-        assert_eq!(by_newest(&none, ROOT, first, ME), Verdict::Ask);
-        assert_eq!(
-            by_newest(&none, held, first, ME),
-            Verdict::Ours(first.unwrap())
-        );
-        let two = grown(&theirs, 1, ME, &[3]);
-        assert_eq!(by_newest(&mine, ROOT, two.newest(), ME), Verdict::Ask);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::diff::Change;
 use crate::digest::Digest;
 use crate::entry::Roots;
 use crate::frame::{Capped, Changed, Held, Hello, Look, Message, Refusal, Text, TransferId};
-use crate::lineage::{CommitRecord, Epoch, NodeId};
+use crate::lineage::{Epoch, Lineage, NodeId};
 use crate::path::RelPath;
 
 /// What happened.
@@ -25,6 +25,8 @@ pub enum SenderEvent {
         category: CategoryId,
         /// What is there.
         local: Local,
+        /// What was committed; the newest commit is of this tree.
+        lineage: Lineage,
     },
     /// Bytes of contents went out.
     Sent {
@@ -71,20 +73,19 @@ pub enum SenderAction {
         transfer: TransferId,
         /// Of which category.
         category: CategoryId,
-        /// Where, what, and how many bytes.
-        files: Vec<(RelPath, Digest, u64)>,
+        /// Which.
+        files: Vec<Wanted>,
     },
     /// Send no more of this transfer.
     StopSending {
         /// Which.
         transfer: TransferId,
     },
-    /// Save that this was committed.
-    Remember {
-        /// In which category.
+    /// Make a commit of the tree that follows the newest one, even if nothing differs, then tell
+    /// [`SenderEvent::Scanned`].
+    Publish {
+        /// Of which category.
         category: CategoryId,
-        /// What.
-        record: CommitRecord,
     },
     /// The answer to [`SenderEvent::Diff`]: from what the Backup has to what is here.
     Differs {
@@ -97,9 +98,23 @@ pub enum SenderAction {
     Close(String),
 }
 
+/// A file that the Backup wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Where it is.
+    pub path: RelPath,
+    /// What it must hold.
+    pub content: Digest,
+    /// In bytes.
+    pub size: u64,
+    /// What the Backup has in its place, if blocks of it may serve.
+    pub base: Option<Digest>,
+}
+
 /// The machine.
 #[derive(Debug)]
 pub struct Sender {
+    me: NodeId,
     common: Common,
     version: String,
     tracks: Vec<Track>,
@@ -124,7 +139,8 @@ impl Sender {
     pub fn new(now: Moment, version: &str, me: NodeId, epoch: Epoch, own: Vec<Own>) -> Self {
         let hello = setup::hello(version, me, epoch, &own);
         Self {
-            common: Common { me, epoch },
+            me,
+            common: Common { epoch },
             version: version.to_owned(),
             tracks: own.into_iter().map(Track::new).collect(),
             greeted: false,
@@ -157,9 +173,13 @@ impl Sender {
                     self.close(format!("the peer broke the protocol: {what}"));
                 }
             }
-            SenderEvent::Scanned { category, local } => {
+            SenderEvent::Scanned {
+                category,
+                local,
+                lineage,
+            } => {
                 if let Some(track) = self.track(&category) {
-                    track.scanned(now, local);
+                    track.scanned(now, local, lineage);
                 }
             }
             SenderEvent::Sent { transfer, bytes } => {
@@ -331,7 +351,7 @@ impl Sender {
             Message::Prepared { .. } => track.prepared(now, common, transfer, &mut out),
             Message::Done { roots, .. } => {
                 let newest = None;
-                track.done(now, transfer, Held { roots, newest }, next_round, &mut out);
+                track.done(now, transfer, Held { roots, newest }, next_round);
             }
             Message::Refused { refusal, .. } => {
                 out.push(SenderAction::StopSending { transfer });
@@ -350,7 +370,7 @@ impl Sender {
 
     fn greet(&mut self, now: Moment, hello: &Hello) {
         self.greeted = true;
-        if hello.node == self.common.me {
+        if hello.node == self.me {
             return self
                 .close("the peer says that it is this node; give them different sides".to_owned());
         }

@@ -16,7 +16,7 @@ use crate::diff::diff;
 use crate::digest::Digest;
 use crate::frame::{Child, Held, Message, TransferId};
 
-use crate::lineage::{CommitRecord, Epoch, Lineage, NodeId};
+use crate::lineage::{CommitRecord, Epoch, Lineage};
 use crate::manifest::Manifest;
 use crate::path::RelPath;
 use transfer::Transfer;
@@ -24,7 +24,6 @@ use transfer::Transfer;
 /// What every category shares.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Common {
-    pub(super) me: NodeId,
     pub(super) epoch: Epoch,
 }
 
@@ -48,6 +47,8 @@ pub(super) struct Track {
     meant: Meant,
     /// Somebody asked what differs.
     asked: bool,
+    /// A commit that follows the newest one was asked for.
+    publishing: bool,
 }
 
 /// Something that is not tried again until something changes.
@@ -105,6 +106,7 @@ impl Track {
             held_back: None,
             meant: Meant::default(),
             asked: false,
+            publishing: false,
         }
     }
 
@@ -112,7 +114,9 @@ impl Track {
         self.barred = Some(reason);
     }
 
-    pub(super) fn scanned(&mut self, now: Moment, local: Local) {
+    pub(super) fn scanned(&mut self, now: Moment, local: Local, lineage: Lineage) {
+        self.publishing = false;
+        self.own.lineage = lineage;
         let moved = |held: &Local| held.roots.content != local.roots.content;
         if self.own.local.as_ref().is_none_or(moved) {
             self.behind_since.get_or_insert(now);
@@ -199,20 +203,15 @@ impl Track {
             return;
         }
         let root = local.roots.content;
-        let verdict = relation::by_newest(&self.own.lineage, root, held.newest, common.me);
-        if let Verdict::Ours(record) = verdict {
-            self.remember(record, out);
-            return self.step(now, common, ids, out);
-        }
-        if !differs || self.is_held_back(root) {
+        if root == held.roots.content || self.is_held_back(root) {
             return;
         }
-        match verdict {
+        match relation::by_newest(&self.own.lineage, held.newest) {
             Verdict::Behind(lacks) => {
                 let replaces = false;
                 self.approach(now, common, ids, Basis { lacks, replaces }, out);
             }
-            Verdict::Ask | Verdict::Choose(_) | Verdict::Ours(_) => {
+            Verdict::Ask | Verdict::Choose(_) => {
                 self.phase = Phase::AskedLineage(Vec::new());
                 let category = self.own.id.clone();
                 out.push(SenderAction::Send(Message::AskLineage { category }));
@@ -258,7 +257,7 @@ impl Track {
                 let replaces = false;
                 self.approach(now, common, ids, Basis { lacks, replaces }, out);
             }
-            Verdict::Ask | Verdict::Ours(_) => {}
+            Verdict::Ask => {}
         }
         Ok(())
     }
@@ -273,6 +272,13 @@ impl Track {
         }
     }
 
+    /// Whether the newest commit is of this tree, of this epoch, and not known to the Backup.
+    fn is_published(&self, common: Common, local: &Local, basis: &Basis) -> bool {
+        basis.lacks.last().is_some_and(|newest| {
+            newest.root == local.roots.content && newest.epoch == common.epoch
+        })
+    }
+
     /// Stage at once if the Backup's tree is known, or learn it first.
     fn approach(
         &mut self,
@@ -285,6 +291,13 @@ impl Track {
         let Some(local) = self.own.local.clone() else {
             return;
         };
+        if !self.is_published(common, &local, &basis) {
+            if !std::mem::replace(&mut self.publishing, true) {
+                let category = self.own.id.clone();
+                out.push(SenderAction::Publish { category });
+            }
+            return;
+        }
         if let Some(theirs) = self.peer_tree.clone() {
             self.stage(now, common, ids, &theirs, basis, out);
         } else {

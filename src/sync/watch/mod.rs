@@ -10,13 +10,16 @@ mod gather;
 pub use gather::Gather;
 
 use std::collections::{BTreeSet, HashMap};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
-use tokio::io::unix::AsyncFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask, Watches};
+use tokio::sync::mpsc;
 
 use crate::filter::Verdict;
 use crate::path::RelPath;
@@ -24,6 +27,8 @@ use crate::tree::Tree;
 
 /// Bytes of events read at once: some thousand.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// Batches of events that may wait here; more wait in the kernel's queue, which says when it overflows.
+const BATCHES: usize = 16;
 
 /// Where something may have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +42,16 @@ pub enum Hint {
 /// Watches the trees of one category.
 #[derive(Debug)]
 pub struct Watcher {
-    inotify: AsyncFd<Inotify>,
+    watches: Watches,
+    events: mpsc::Receiver<io::Result<Vec<Seen>>>,
+    closed: Arc<AtomicBool>,
     trees: Vec<Tree>,
     watched: HashMap<WatchDescriptor, RelPath>,
     degraded: Option<String>,
-    buffer: Vec<u8>,
 }
+
+/// An event: of which watch, what, and the name in the directory.
+type Seen = (WatchDescriptor, EventMask, Option<OsString>);
 
 /// What came of one event.
 enum Noted {
@@ -57,18 +66,26 @@ enum Noted {
 }
 
 impl Watcher {
-    /// Of these trees; must be called in a runtime. A tree that cannot be watched degrades the watcher.
+    /// Of these trees. A tree that cannot be watched degrades the watcher.
     ///
     /// # Errors
-    /// No inotify at all: too many of them on this host.
+    /// No inotify, or no thread: too many of them on this host.
     pub fn new(trees: Vec<Tree>) -> io::Result<Self> {
+        let inotify = Inotify::init()?;
+        let (sender, events) = mpsc::channel(BATCHES);
+        let closed = Arc::new(AtomicBool::new(false));
         let mut watcher = Self {
-            inotify: AsyncFd::new(Inotify::init()?)?,
+            watches: inotify.watches(),
+            events,
+            closed: Arc::clone(&closed),
             trees,
             watched: HashMap::new(),
             degraded: None,
-            buffer: vec![0; BUFFER_BYTES],
         };
+        std::thread::Builder::new()
+            .name("fp-watch".to_owned())
+            .stack_size(256 * 1024)
+            .spawn(move || read(inotify, &sender, &closed))?;
         watcher.watch_everything();
         Ok(watcher)
     }
@@ -79,7 +96,7 @@ impl Watcher {
     }
 
     /// How many directories are watched.
-    pub fn watches(&self) -> usize {
+    pub fn watched(&self) -> usize {
         self.watched.len()
     }
 
@@ -97,26 +114,16 @@ impl Watcher {
     /// The kernel's queue cannot be read; everything has to be walked from now on.
     pub async fn next(&mut self) -> io::Result<Hint> {
         loop {
-            let mut ready = self.inotify.readable_mut().await?;
-            let buffer = &mut self.buffer;
-            let read = ready.try_io(|inotify| {
-                let events = inotify.get_mut().read_events(buffer)?;
-                Ok(events
-                    .map(|event| (event.wd, event.mask, event.name.map(OsStr::to_owned)))
-                    .collect::<Vec<_>>())
-            });
-            let Ok(events) = read else { continue };
-            let hint = self.understand(events?);
+            let events = self.events.recv().await;
+            let events = events.ok_or(io::ErrorKind::BrokenPipe)??;
+            let hint = self.understand(events);
             if hint != Hint::Paths(BTreeSet::new()) {
                 return Ok(hint);
             }
         }
     }
 
-    fn understand(
-        &mut self,
-        events: Vec<(WatchDescriptor, EventMask, Option<std::ffi::OsString>)>,
-    ) -> Hint {
+    fn understand(&mut self, events: Vec<Seen>) -> Hint {
         let mut paths = BTreeSet::new();
         let mut blind = false;
         for (wd, mask, name) in events {
@@ -183,7 +190,7 @@ impl Watcher {
             let Some(place) = self.place(&path) else {
                 continue;
             };
-            match self.inotify.get_ref().watches().add(&place, mask()) {
+            match self.watches.add(&place, mask()) {
                 Ok(wd) => drop(self.watched.insert(wd, path.clone())),
                 Err(error) => {
                     self.not_watched(&path, &error);
@@ -233,7 +240,7 @@ impl Watcher {
         for wd in stale {
             self.watched.remove(&wd);
             // Gone with its directory, most likely.
-            let _gone = self.inotify.get_ref().watches().remove(wd);
+            let _gone = self.watches.remove(wd);
         }
     }
 
@@ -246,6 +253,31 @@ impl Watcher {
         }
         let taken = tree.filter.judge(below, true) != Verdict::Skip;
         taken.then(|| tree.root.join(OsStr::from_bytes(below)))
+    }
+}
+
+impl Drop for Watcher {
+    /// The reading thread waits for events; it is sent one.
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Release);
+        if let Ok(wd) = self.watches.add("/", mask()) {
+            let _woken = self.watches.remove(wd);
+        }
+    }
+}
+
+fn read(mut inotify: Inotify, events: &mpsc::Sender<io::Result<Vec<Seen>>>, closed: &AtomicBool) {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    while !closed.load(Ordering::Acquire) {
+        let read = inotify.read_events_blocking(&mut buffer).map(|events| {
+            events
+                .map(|event| (event.wd, event.mask, event.name.map(OsStr::to_owned)))
+                .collect()
+        });
+        let broken = read.is_err();
+        if events.blocking_send(read).is_err() || broken {
+            return;
+        }
     }
 }
 

@@ -35,7 +35,7 @@ async fn every_kind_of_save_is_noticed() {
     let at = tempfile::tempdir().unwrap();
     fs::create_dir_all(at.path().join("a/b")).unwrap();
     let mut watcher = watcher(at.path());
-    assert_eq!(watcher.watches(), 3);
+    assert_eq!(watcher.watched(), 3);
     let place = |name: &str| at.path().join(name);
 
     fs::write(place("a/b/plain"), "1").unwrap();
@@ -65,7 +65,7 @@ async fn directories_made_and_moved_are_watched_where_they_are() {
     until(&mut watcher, "etc/moved").await;
     fs::write(place("moved/z/again"), "2").unwrap();
     until(&mut watcher, "etc/moved/z/again").await;
-    assert_eq!(watcher.watches(), 4);
+    assert_eq!(watcher.watched(), 4);
     fs::remove_dir_all(place("moved")).unwrap();
     until(&mut watcher, "etc/moved").await;
 }
@@ -80,7 +80,7 @@ async fn what_is_left_out_is_not_watched() {
         ..FilterSpec::default()
     };
     let tree = Tree::new("etc", at.path(), Filter::new(&spec).unwrap()).unwrap();
-    assert_eq!(Watcher::new(vec![tree]).unwrap().watches(), 1);
+    assert_eq!(Watcher::new(vec![tree]).unwrap().watched(), 1);
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_lost_event_means_a_look_at_everything() {
     assert_eq!(hint, Hint::Everything);
     let hint = watcher.understand(vec![(wd, EventMask::IGNORED, None)]);
     assert_eq!(hint, Hint::Everything);
-    assert_eq!(watcher.watches(), 1, "and it is watched again");
+    assert_eq!(watcher.watched(), 1, "and it is watched again");
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_tree_that_is_not_there_degrades_and_heals() {
     );
     fs::create_dir(&root).unwrap();
     watcher.watch_everything();
-    assert_eq!((watcher.degraded(), watcher.watches()), (None, 1));
+    assert_eq!((watcher.degraded(), watcher.watched()), (None, 1));
 }
 
 #[tokio::test]

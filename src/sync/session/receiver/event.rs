@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::blocks::Run;
 use crate::category_id::CategoryId;
 use crate::digest::Digest;
-use crate::frame::{Content, Look, Message, Refusal, TransferId};
-use crate::lineage::{Epoch, Lineage};
+use crate::frame::{Content, Look, Message, Needed, Refusal, TransferId};
+use crate::lineage::{CommitRecord, Epoch};
 use crate::manifest::Manifest;
 use crate::session::{Local, Standing};
 
@@ -31,7 +32,7 @@ pub enum ReceiverEvent {
         /// Which transfer.
         transfer: TransferId,
         /// Contents neither in place nor staged.
-        missing: Result<Vec<Digest>, Refusal>,
+        missing: Result<Vec<Needed>, Refusal>,
     },
     /// Bytes of a content were staged.
     Stored {
@@ -78,15 +79,30 @@ pub enum ReceiverAction {
         category: CategoryId,
         /// The tree there shall be.
         next: Arc<Manifest>,
-        /// The deletion guard was told to let it pass.
-        deletions_meant: bool,
+    },
+    /// Begin a content with the blocks of what is in its place.
+    Rebase {
+        /// Of which transfer.
+        transfer: TransferId,
+        /// Hash of the whole file.
+        content: Digest,
+        /// Hash of what must be in its place.
+        base: Digest,
+        /// Blocks that will come.
+        runs: Vec<Run>,
     },
     /// Stage these bytes.
     Store(Content),
-    /// Make everything durable, then validate.
+    /// Build it aside, make it durable, validate it.
     Prepare {
         /// Which transfer.
         transfer: TransferId,
+        /// The commits that lead to it, oldest first.
+        records: Vec<CommitRecord>,
+        /// They take the place of what is remembered.
+        replace: bool,
+        /// What goes is meant to go.
+        force: bool,
     },
     /// Commit, if the agent still says Backup and knows no higher epoch: asked under the commit lock.
     Commit {
@@ -94,8 +110,6 @@ pub enum ReceiverAction {
         transfer: TransferId,
         /// Under which.
         epoch: Epoch,
-        /// What the category remembers then.
-        lineage: Box<Lineage>,
     },
     /// Give the transfer up; contents may stay staged.
     Discard {

@@ -56,6 +56,11 @@ impl Place {
         Ok(next)
     }
 
+    /// Whether what is remembered here is given up.
+    pub(super) fn is_replaced(&self, stage: &Stage) -> bool {
+        self.own.lineage.newest().is_none() || stage.replaces_history
+    }
+
     /// What will be remembered.
     pub(super) fn lineage_after(&self, stage: &Stage) -> Result<Lineage, Refusal> {
         let mut lineage = self.own.lineage.clone();
@@ -65,8 +70,7 @@ impl Place {
             .copied()
             .chain([stage.record])
             .collect();
-        let follows = lineage.newest().is_none() || stage.replaces_history;
-        if follows {
+        if self.is_replaced(stage) {
             lineage.replace([]);
         }
         for record in records {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::Receiver;
 use super::event::ReceiverAction;
+use crate::blocks::Run;
 use crate::digest::Digest;
-use crate::frame::{Changed, Content, Message, Refusal, Stage, TransferId, parts};
+use crate::frame::{Changed, Content, Message, Needed, Refusal, Stage, TransferId, parts};
 use crate::lineage::Epoch;
 use crate::manifest::Manifest;
 use crate::session::{Local, Standing};
@@ -140,23 +141,22 @@ impl Receiver {
                     transfer,
                     category: incoming.stage.category.clone(),
                     next: Arc::clone(&incoming.next),
-                    deletions_meant: incoming.stage.deletions_meant,
                 });
             }
             Err(refusal) => self.refuse(transfer, refusal),
         }
     }
 
-    pub(super) fn opened(&mut self, transfer: TransferId, missing: Result<Vec<Digest>, Refusal>) {
+    pub(super) fn opened(&mut self, transfer: TransferId, missing: Result<Vec<Needed>, Refusal>) {
         let Some(incoming) = self.transfers.get_mut(&transfer) else {
             return;
         };
         match missing {
             Err(refusal) => self.refuse(transfer, refusal),
             Ok(missing) => {
-                let missing: BTreeSet<Digest> = missing.into_iter().collect();
                 let nothing = missing.is_empty();
                 let mut told = parts(missing.iter().copied()).into_iter().peekable();
+                let missing = missing.iter().map(|needed| needed.content).collect();
                 incoming.step = if nothing {
                     Step::Preparing
                 } else {
@@ -171,9 +171,45 @@ impl Receiver {
                     });
                 }
                 if nothing {
-                    self.out.push(ReceiverAction::Prepare { transfer });
+                    self.prepare(transfer);
                 }
             }
+        }
+    }
+
+    fn prepare(&mut self, transfer: TransferId) {
+        if let Some(Incoming { stage, .. }) = self.transfers.get(&transfer) {
+            let history = stage.history.iter().copied();
+            self.out.push(ReceiverAction::Prepare {
+                transfer,
+                records: history.chain([stage.record]).collect(),
+                replace: self.places[self.transfers[&transfer].place].is_replaced(stage),
+                force: stage.deletions_meant,
+            });
+        }
+    }
+
+    pub(super) fn rebase(
+        &mut self,
+        transfer: TransferId,
+        content: Digest,
+        base: Digest,
+        runs: Vec<Run>,
+    ) -> Result<(), &'static str> {
+        let Some(incoming) = self.transfers.get(&transfer) else {
+            return Ok(());
+        };
+        match &incoming.step {
+            Step::Filling(missing) if missing.contains(&content) => {
+                self.out.push(ReceiverAction::Rebase {
+                    transfer,
+                    content,
+                    base,
+                    runs,
+                });
+                Ok(())
+            }
+            _ => Err("a base for a content that nobody asked for"),
         }
     }
 
@@ -204,7 +240,7 @@ impl Receiver {
                 missing.remove(&content);
                 if missing.is_empty() {
                     incoming.step = Step::Preparing;
-                    self.out.push(ReceiverAction::Prepare { transfer });
+                    self.prepare(transfer);
                 }
             }
             (Ok(_), _) => {}
@@ -236,17 +272,11 @@ impl Receiver {
         if incoming.step != Step::Prepared {
             return Err("a commit of what is not prepared");
         }
-        let lineage = self.places[incoming.place].lineage_after(&incoming.stage);
-        match (fenced, lineage) {
-            (Some(refusal), _) | (None, Err(refusal)) => self.refuse(transfer, refusal),
-            (None, Ok(lineage)) => {
-                incoming.step = Step::Committing;
-                self.out.push(ReceiverAction::Commit {
-                    transfer,
-                    epoch,
-                    lineage: Box::new(lineage),
-                });
-            }
+        if let Some(refusal) = fenced {
+            self.refuse(transfer, refusal);
+        } else {
+            incoming.step = Step::Committing;
+            self.out.push(ReceiverAction::Commit { transfer, epoch });
         }
         Ok(())
     }

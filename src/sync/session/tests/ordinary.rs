@@ -250,7 +250,7 @@ fn an_empty_active_does_not_wipe_its_backup() {
     let State::OutOfSync { reason, .. } = world.status().state else {
         panic!("{:?}", world.status());
     };
-    assert_eq!(reason, Reason::Choice(crate::session::Choice::Stale));
+    assert_eq!(reason, Reason::Choice(crate::session::Choice::Foreign));
     assert!(world.backup.tree.len() > 30);
 }
 

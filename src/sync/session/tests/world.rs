@@ -9,10 +9,10 @@ use crate::diff::Change;
 use crate::digest::Digest;
 use crate::entry::{Entry, Kind};
 use crate::frame::{
-    CHANGES_MAX, CHUNK_BYTES_MAX, Capped, Changed, Content, LENGTH_BYTES, Message, Refusal, Text,
-    TransferId, parts,
+    CHANGES_MAX, CHUNK_BYTES_MAX, Capped, Changed, Content, LENGTH_BYTES, Message, Needed, Refusal,
+    Text, TransferId, parts,
 };
-use crate::lineage::{Epoch, Lineage, NodeId};
+use crate::lineage::{CommitRecord, Epoch, Lineage, NodeId};
 use crate::manifest::Manifest;
 use crate::path::RelPath;
 use crate::policy::Policy;
@@ -74,6 +74,24 @@ impl Node {
         self.tree.remove_within(&RelPath::new(path).unwrap());
     }
 
+    /// What the Active does with what it found.
+    fn save(&mut self, epoch: Epoch) {
+        let root = self.tree.roots().content;
+        if self
+            .lineage
+            .newest()
+            .is_none_or(|newest| newest.root != root)
+        {
+            self.publish(epoch);
+        }
+    }
+
+    fn publish(&mut self, epoch: Epoch) {
+        let root = self.tree.roots().content;
+        let record = self.lineage.next(epoch, root, self.id);
+        self.lineage.push(record).unwrap();
+    }
+
     pub(super) fn own(&self) -> Vec<Own> {
         vec![Own {
             id: CategoryId::new("config").unwrap(),
@@ -107,6 +125,7 @@ pub(super) struct World {
     pub(super) bytes: usize,
     pub(super) differs: Option<Vec<Change>>,
     staged: BTreeMap<Digest, Vec<u8>>,
+    records: (Vec<CommitRecord>, bool),
     next: BTreeMap<TransferId, Arc<Manifest>>,
     to_backup: VecDeque<Vec<u8>>,
     to_active: VecDeque<Vec<u8>>,
@@ -128,6 +147,7 @@ impl World {
             bytes: 0,
             differs: None,
             staged: BTreeMap::new(),
+            records: (Vec::new(), false),
             next: BTreeMap::new(),
             to_backup: VecDeque::new(),
             to_active: VecDeque::new(),
@@ -151,6 +171,7 @@ impl World {
     }
 
     pub(super) fn connect(&mut self) {
+        self.active.save(self.epoch);
         let (a, b) = (&self.active, &self.backup);
         self.sender = Some(Sender::new(self.now, a.version, a.id, self.epoch, a.own()));
         self.receiver = Some(Receiver::new(
@@ -180,9 +201,19 @@ impl World {
 
     /// The Active's tree was looked at.
     pub(super) fn notice(&mut self) {
+        self.active.save(self.epoch);
+        self.tell();
+    }
+
+    fn tell(&mut self) {
         let local = Local::new(self.active.tree.clone());
         let category = CategoryId::new("config").unwrap();
-        self.sender(SenderEvent::Scanned { category, local });
+        let lineage = self.active.lineage.clone();
+        self.sender(SenderEvent::Scanned {
+            category,
+            local,
+            lineage,
+        });
     }
 
     pub(super) fn sender(&mut self, event: SenderEvent) {
@@ -282,14 +313,15 @@ impl World {
             SenderAction::SendContents {
                 transfer, files, ..
             } => {
-                for (_, content, _) in files {
-                    self.send_content(transfer, content);
+                for file in files {
+                    self.send_content(transfer, file.content);
                 }
             }
             SenderAction::StopSending { .. } => {}
             SenderAction::Differs { changes, .. } => self.differs = Some(changes),
-            SenderAction::Remember { record, .. } => {
-                self.active.lineage.push(record).unwrap();
+            SenderAction::Publish { .. } => {
+                self.active.publish(self.epoch);
+                self.tell();
             }
             SenderAction::Close(why) => self.closed.push(why),
         }
@@ -334,10 +366,15 @@ impl World {
                     !self.backup.blobs.contains_key(content)
                         && !self.staged.get(content).is_some_and(whole)
                 });
+                let missing = missing.map(|content| Needed {
+                    content,
+                    base: None,
+                });
                 let missing = Ok(missing.collect());
                 self.next.insert(transfer, next);
                 self.receiver(ReceiverEvent::Opened { transfer, missing });
             }
+            ReceiverAction::Rebase { .. } => {}
             ReceiverAction::Store(content) => {
                 let staged = self.staged.entry(content.content).or_default();
                 staged.truncate(usize::try_from(content.offset).unwrap());
@@ -348,19 +385,21 @@ impl World {
                 let transfer = content.transfer;
                 self.receiver(ReceiverEvent::Stored { transfer, complete });
             }
-            ReceiverAction::Prepare { transfer } => {
+            ReceiverAction::Prepare {
+                transfer,
+                records,
+                replace,
+                ..
+            } => {
+                self.records = (records, replace);
                 let outcome = match self.invalid {
                     Some(why) => Err(Refusal::Validation(Text::new(why))),
                     None => Ok(()),
                 };
                 self.receiver(ReceiverEvent::Prepared { transfer, outcome });
             }
-            ReceiverAction::Commit {
-                transfer,
-                epoch,
-                lineage,
-            } => {
-                let outcome = self.commit(transfer, epoch, *lineage);
+            ReceiverAction::Commit { transfer, epoch } => {
+                let outcome = self.commit(transfer, epoch);
                 self.receiver(ReceiverEvent::Committed { transfer, outcome });
             }
             ReceiverAction::Discard { transfer } => drop(self.next.remove(&transfer)),
@@ -369,14 +408,20 @@ impl World {
     }
 
     /// What the disk does under its lock.
-    fn commit(&mut self, id: TransferId, epoch: Epoch, lineage: Lineage) -> Result<(), Refusal> {
+    fn commit(&mut self, id: TransferId, epoch: Epoch) -> Result<(), Refusal> {
         match self.agent {
             Standing::Backup { epoch: known } if known <= epoch => {}
             Standing::Backup { epoch: known } => return Err(Refusal::StaleEpoch(known)),
             Standing::Active { .. } | Standing::Unknown => return Err(Refusal::NotBackup),
         }
         self.backup.tree = (*self.next.remove(&id).unwrap()).clone();
-        self.backup.lineage = lineage;
+        let (records, replace) = std::mem::take(&mut self.records);
+        if replace {
+            self.backup.lineage.replace([]);
+        }
+        for record in records {
+            self.backup.lineage.push(record).unwrap();
+        }
         self.backup.blobs.append(&mut self.staged);
         for (path, entry) in self.backup.tree.iter() {
             let known = entry

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::{Basis, Common, HeldBack, Meant, Phase, Track};
 use crate::diff::diff;
 use crate::digest::Digest;
-use crate::frame::{Changed, Held, Message, Refusal, Stage, TransferId};
+use crate::frame::{Changed, Held, Message, Needed, Refusal, Stage, TransferId};
 use crate::lineage::CommitRecord;
 use crate::manifest::Manifest;
 use crate::path::RelPath;
 use crate::session::retry::Retry;
-use crate::session::sender::SenderAction;
+use crate::session::sender::{SenderAction, Wanted};
 use crate::session::setup::Local;
 use crate::session::status::Reason;
 use crate::session::{Moment, STALL_MAX, relation};
@@ -21,7 +21,7 @@ pub(super) struct Transfer {
     next: Local,
     record: CommitRecord,
     files: BTreeMap<Digest, (RelPath, u64)>,
-    needs: Vec<Digest>,
+    needs: Vec<Needed>,
     pub(super) bytes_left: u64,
     moved_at: Moment,
 }
@@ -40,7 +40,10 @@ impl Track {
             return;
         };
         let changes = diff(theirs, &next.manifest);
-        let (record, lacks) = self.record(common, &next, basis.lacks);
+        let mut lacks = basis.lacks;
+        let Some(record) = lacks.pop() else {
+            return;
+        };
         let (history, cut) = relation::history(lacks);
         let mut files = BTreeMap::new();
         for change in &changes {
@@ -81,22 +84,6 @@ impl Track {
         }));
     }
 
-    /// The commit to make: the newest one again if the Backup merely lacks it, else one that follows it.
-    fn record(
-        &self,
-        common: Common,
-        next: &Local,
-        mut lacks: Vec<CommitRecord>,
-    ) -> (CommitRecord, Vec<CommitRecord>) {
-        let again = lacks.pop_if(|newest| newest.root == next.roots.content);
-        let fresh = || {
-            self.own
-                .lineage
-                .next(common.epoch, next.roots.content, common.me)
-        };
-        (again.unwrap_or_else(fresh), lacks)
-    }
-
     fn transfer(&mut self, id: TransferId) -> Option<&mut Transfer> {
         match &mut self.phase {
             Phase::Staged(transfer) if transfer.id == id => Some(transfer),
@@ -113,7 +100,7 @@ impl Track {
         &mut self,
         now: Moment,
         id: TransferId,
-        (contents, last): (Vec<Digest>, bool),
+        (contents, last): (Vec<Needed>, bool),
         out: &mut Vec<SenderAction>,
     ) -> Result<(), &'static str> {
         let category = self.own.id.clone();
@@ -121,20 +108,25 @@ impl Track {
             return Ok(());
         };
         transfer.moved_at = now;
-        for content in contents {
-            let Some((_, size)) = transfer.files.get(&content) else {
+        for needed in contents {
+            let Some((_, size)) = transfer.files.get(&needed.content) else {
                 return Err("a content that is not part of the transfer");
             };
             transfer.bytes_left = transfer.bytes_left.saturating_add(*size);
-            transfer.needs.push(content);
+            transfer.needs.push(needed);
         }
         if transfer.needs.len() > transfer.files.len() {
             return Err("more contents than the transfer has");
         }
         if last && !transfer.needs.is_empty() {
-            let files = transfer.needs.iter().filter_map(|content| {
-                let (path, size) = transfer.files.get(content)?;
-                Some((path.clone(), *content, *size))
+            let files = transfer.needs.iter().filter_map(|needed| {
+                let (path, size) = transfer.files.get(&needed.content)?;
+                Some(Wanted {
+                    path: path.clone(),
+                    content: needed.content,
+                    size: *size,
+                    base: needed.base,
+                })
             });
             out.push(SenderAction::SendContents {
                 transfer: id,
@@ -175,7 +167,6 @@ impl Track {
         id: TransferId,
         held: Held,
         next_round: u32,
-        out: &mut Vec<SenderAction>,
     ) {
         let Phase::Staged(transfer) = std::mem::replace(&mut self.phase, Phase::Quiet) else {
             return;
@@ -184,7 +175,6 @@ impl Track {
             self.phase = Phase::Staged(transfer);
             return;
         }
-        self.remember(transfer.record, out);
         self.since_round = next_round;
         self.meant = Meant::default();
         self.retry = Retry::default();
@@ -195,16 +185,6 @@ impl Track {
             newest: Some(transfer.record),
         });
         self.compare(now);
-    }
-
-    pub(super) fn remember(&mut self, record: CommitRecord, out: &mut Vec<SenderAction>) {
-        if self.own.lineage.newest() == Some(record) {
-            return;
-        }
-        if self.own.lineage.push(record).is_ok() {
-            let category = self.own.id.clone();
-            out.push(SenderAction::Remember { category, record });
-        }
     }
 
     pub(in crate::session) fn refused(&mut self, now: Moment, id: TransferId, refusal: &Refusal) {
