@@ -4,6 +4,7 @@
 pub mod blocks;
 pub mod category;
 pub mod category_id;
+pub mod confine;
 pub mod diff;
 pub mod digest;
 pub mod entry;
