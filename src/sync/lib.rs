@@ -5,6 +5,7 @@ pub mod blocks;
 pub mod category;
 pub mod category_id;
 pub mod client;
+pub mod confine;
 pub mod control;
 pub mod diff;
 pub mod digest;
