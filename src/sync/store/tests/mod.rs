@@ -3,6 +3,7 @@
 mod commits;
 mod conformance;
 mod crash;
+mod disk;
 mod hostile;
 mod pair;
 mod random;
