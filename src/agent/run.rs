@@ -4,6 +4,7 @@
 //! cannot be had (socket, disk, real-time scheduling, watchdog) is told loudly, and the relays are held
 //! all the same: an appliance that forwards unwatched is worse than one that cannot be asked.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 
 use super::hands::Hands;
-use super::pair_hands::{PairHands, of_addresses, of_links};
+use super::pair_hands::{PairHands, of_addresses, of_links, of_program};
 use super::setup::{Memory, PairSpec, Setup};
 use super::snapshot::Snapshot;
 use super::stats::LoopStats;
@@ -23,8 +24,10 @@ use crate::io::clock::Clock;
 use crate::io::control;
 use crate::io::controller_thread;
 use crate::io::desk::{self, Desk};
+use crate::io::fence::external::{self, ExternalOrder, ExternalSpec};
 use crate::io::inbox::{Inbox, Inlets, inbox};
 use crate::io::left::LeftNote;
+use crate::io::mailbox::Outbox;
 use crate::io::realtime::{self, Grant, Priority};
 use crate::io::recorder::{self, Recorder};
 use crate::io::services::{self, ServicesOrder};
@@ -285,7 +288,9 @@ fn start_pair(
             Some(services)
         }
     };
+    let externals = start_externals(spec.externals, inlets, crew)?;
     Ok(PairHands {
+        externals,
         hooks,
         services,
         links,
@@ -293,6 +298,24 @@ fn start_pair(
         ledger,
         unsent: 0,
     })
+}
+
+/// One thread for each program that takes the peer's power.
+fn start_externals(
+    specs: Vec<(usize, ExternalSpec)>,
+    inlets: &Inlets,
+    crew: &mut Crew,
+) -> anyhow::Result<BTreeMap<usize, Outbox<ExternalOrder>>> {
+    let mut externals = BTreeMap::new();
+    for (means, spec) in specs {
+        let answers = inlets.urgent.clone();
+        let (orders, thread) = external::start(spec, move |report| {
+            let _ended = answers.tell(Event::Pair(Box::new(of_program(means, report))));
+        })?;
+        crew.push(("fence", thread));
+        externals.insert(means, orders);
+    }
+    Ok(externals)
 }
 
 fn make_directory(path: &Path) {

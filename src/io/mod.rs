@@ -11,6 +11,7 @@ pub mod clock;
 pub mod control;
 pub mod controller_thread;
 pub mod desk;
+pub mod fence;
 pub mod gpio;
 pub mod history;
 pub mod hooks;

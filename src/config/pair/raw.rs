@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::means::{self, RawMeans};
 use super::{
     Notify, Pair, PairTiming, STANDARD_KEY_FILE, Standby, TimingProfile, links, services, vips,
 };
@@ -85,10 +86,14 @@ pub(in crate::config) fn understand(
     pair: Option<&RawPair>,
     links: &[RawLink],
     vips: &[RawVip],
+    means: &[RawMeans],
     findings: &mut Findings,
 ) -> Option<Pair> {
     let Some(pair) = pair else {
-        refuse_parts_of_a_pair(topology.1, topology.0, links, vips, findings);
+        let parts = links.iter().map(|link| ("link", link.name.span()));
+        let parts = parts.chain(vips.iter().map(|vip| ("vip", vip.interface.span())));
+        let parts = parts.chain(means.iter().map(|means| ("means", means.kind.span())));
+        refuse_parts_of_a_pair(topology.1, topology.0, parts, findings);
         return None;
     };
     if topology.0 == RawPairTopology::One {
@@ -101,14 +106,15 @@ pub(in crate::config) fn understand(
             .label("topology: allowed with [pair]: \"parallel\", \"series\", \"chained\""),
         );
     }
-    Some(pair.understand(topology.0, links, vips, findings))
+    let mut understood = pair.understand(topology.0, links, vips, findings);
+    understood.means = means::understand(means, understood.node, findings);
+    Some(understood)
 }
 
 fn refuse_parts_of_a_pair(
     place: Option<Range<usize>>,
     topology: RawPairTopology,
-    links: &[RawLink],
-    vips: &[RawVip],
+    mut parts: impl Iterator<Item = (&'static str, Range<usize>)>,
     findings: &mut Findings,
 ) {
     let help = "add a [pair] table with node = \"primary\" or \"secondary\"";
@@ -122,9 +128,7 @@ fn refuse_parts_of_a_pair(
             .help(help),
         );
     }
-    let parts = links.iter().map(|link| ("link", link.name.span()));
-    let parts = parts.chain(vips.iter().map(|vip| ("vip", vip.interface.span())));
-    for (what, place) in parts.take(1) {
+    if let Some((what, place)) = parts.next() {
         let text = format!("a [[{what}]] is a part of a pair, and this file has no [pair]");
         findings.refuse(Mistake::new(place, text).help(help));
     }
@@ -174,6 +178,7 @@ impl RawPair {
             notify: self.notify(findings),
             services: services::understand(self, findings),
             vips: vips::understand(vips, node, &links, findings),
+            means: None,
             links,
         }
     }

@@ -117,7 +117,7 @@ pub enum PairEvent {
         /// Which means.
         means: usize,
         /// It works, or why not.
-        outcome: Result<(), String>,
+        outcome: Result<Probed, String>,
     },
     /// The program told of a change of role has ended.
     HookEnded {
@@ -207,6 +207,16 @@ pub enum FenceReport {
     Unknown(String),
 }
 
+/// What a means that works says of the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probed {
+    /// Nothing, or that it is on.
+    Works,
+    /// That its power is off.
+    PeerOff,
+}
+
 /// What an operator can ask of the pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "command")]
@@ -285,7 +295,7 @@ pub enum PairAction {
         /// When this was decided: a controller refuses an order that comes too late.
         decided: Instant,
     },
-    /// Withdraw what a means holds. Answer: `Unfenced`.
+    /// Withdraw what a means holds, or call off what it has not done yet. Gives nobody power. Answer: `Unfenced`.
     Unfence {
         /// Which means.
         means: usize,

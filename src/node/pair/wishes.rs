@@ -85,7 +85,7 @@ impl Pair {
             at.push(active.fence_at());
             As::Active
         } else {
-            at.push(self.retry_at);
+            at.push(self.retries.at());
             at.extend(self.lease.expires_at(Relay::Opens));
             at.extend(self.lease.expires_at(Relay::Doubtful));
             As::Backup
