@@ -185,7 +185,13 @@ impl Disk {
     /// # Errors
     /// A sentence.
     pub fn roll_back(&mut self, number: u64, epoch: Epoch) -> Result<CommitRecord, String> {
-        let words = |error: StoreError| error.to_string();
+        let words = |error: StoreError| match error {
+            // What was overwritten in place here is kept where it was committed.
+            StoreError::Missing(..) => format!(
+                "{error}: it is kept on the node that was Backup then; switch over, and roll back there"
+            ),
+            error => error.to_string(),
+        };
         let staged = self.store.rollback(number, epoch, self.me).map_err(words)?;
         let done = self.store.commit(staged, |_| Ok(())).map_err(words)?;
         self.reload(done.record.seq)?;

@@ -93,6 +93,16 @@ impl Node {
         }
     }
 
+    /// It knows that it is Active, and its backup is in sync.
+    fn serves(&self) -> bool {
+        let answers = self.ask(Request::Status).unwrap_or_default();
+        let active = |answer: &Answer| {
+            matches!(answer, Answer::Status(report)
+                if matches!(report.standing, Standing::Active { .. }))
+        };
+        answers.iter().any(active) && self.is_in_sync()
+    }
+
     fn is_in_sync(&self) -> bool {
         matches!(self.state(), Some(State::InSync { .. }))
     }
@@ -321,7 +331,7 @@ fn roles_are_exchanged_and_the_other_sends() {
     let pair = Pair::settled(Hooks::default());
     pair.a.agent.says(BACKUP(2));
     pair.b.agent.says(ACTIVE(2));
-    wait("b to serve", || pair.b.is_in_sync());
+    wait("b to serve", || pair.b.serves());
     fs::write(pair.b.at("app/owner"), "b").unwrap();
     pair.until_same();
     assert_eq!(fs::read(pair.a.at("app/owner")).unwrap(), b"b");
@@ -417,16 +427,37 @@ fn commands_do_what_they_say() {
     };
     assert_eq!(kept[0].changes, 2, "{kept:?}");
 
-    // And back.
-    let generation = kept[1].number;
-    pair.a
-        .ask(Request::Rollback {
-            category: id,
-            generation,
-        })
+    // And back: by the node that holds what was overwritten, once its data counts.
+    let rollback = |generation| Request::Rollback {
+        category: id.clone(),
+        generation,
+    };
+    let refused = pair
+        .a
+        .ask(rollback(kept[1].number))
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("switch over"), "{refused}");
+    pair.a.agent.says(BACKUP(2));
+    pair.b.agent.says(ACTIVE(2));
+    wait("b to serve", || pair.b.serves());
+    let history = Request::History {
+        category: id.clone(),
+    };
+    let Some(Answer::History(kept)) = pair.b.ask(history).unwrap().pop() else {
+        panic!("no history");
+    };
+    let before = kept
+        .iter()
+        .skip_while(|one| one.changes != 2)
+        .nth(1)
         .unwrap();
+    pair.b.ask(rollback(before.number)).unwrap();
     pair.until_same();
-    assert_eq!(fs::read(pair.b.at("app/f1")).unwrap(), b"file 1");
+    assert_eq!(fs::read(pair.a.at("app/f1")).unwrap(), b"file 1");
+    pair.a.agent.says(ACTIVE(3));
+    pair.b.agent.says(BACKUP(3));
+    wait("a to serve", || pair.a.serves());
 
     let shown = pair
         .a
