@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::category_id::CategoryId;
 use crate::digest::Digest;
+use crate::filter::{Filter, FilterSpec, PatternError};
 use crate::hooks::Hook;
+use crate::path::PathError;
 use crate::policy::Policy;
+use crate::tree::Tree;
 
 mod claim;
 
@@ -22,8 +25,6 @@ pub use claim::{Claim, overlap};
 pub const CATEGORIES_MAX: usize = 64;
 /// Most roots of one category.
 pub const ROOTS_MAX: usize = 32;
-/// Most patterns in one list.
-pub const PATTERNS_MAX: usize = 256;
 /// Name of the one file of a category that is exported.
 pub const EXPORT_FILE: &str = "export";
 
@@ -62,22 +63,10 @@ pub enum Contents {
 pub struct Files {
     /// Directories, absolute and normal; none lies within another; in order.
     pub roots: Vec<PathBuf>,
-    /// Patterns in the manner of gitignore, relative to each root; empty is everything.
-    pub include: Vec<String>,
-    /// Likewise, not looked at and not touched.
-    pub exclude: Vec<String>,
-    /// Likewise: files with values of each node's own. Not looked at and not touched; kept apart from `exclude` so that
-    /// it can be shown why.
-    pub node_local: Vec<String>,
-}
-
-/// One directory of a category, and the name that stands for it in every path of the category.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tree {
-    /// First name of the paths below it.
-    pub name: String,
-    /// Where it is on this node.
-    pub directory: PathBuf,
+    /// Which paths below each root.
+    pub filter: FilterSpec,
+    /// Nothing else lives in the roots: a generation replaces each as a whole, in one instant.
+    pub whole: bool,
 }
 
 /// Where state comes from that no copy of a file can carry.
@@ -114,6 +103,17 @@ pub struct Hooks {
     pub validate: Option<Hook>,
     /// A generation is in place, on the Backup; anything but exit code 0 brings the previous one back.
     pub reload: Option<Hook>,
+}
+
+/// A category that no trees can be made of.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TreeError {
+    /// A pattern.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// A root.
+    #[error("a root that can be no name: {0}")]
+    Root(#[from] PathError),
 }
 
 /// What both nodes must agree on: neither programs nor times nor order.
@@ -158,29 +158,35 @@ impl Category {
 
     /// The directories that are watched, hashed and written: its roots, or for an export the directory of ours below
     /// `state` that holds its one file, [`EXPORT_FILE`].
-    pub fn trees(&self, state: &Path) -> Vec<Tree> {
+    ///
+    /// # Errors
+    /// A pattern, or a root that makes no name. Configuration refuses both, with their place.
+    pub fn trees(&self, state: &Path) -> Result<Vec<Tree>, TreeError> {
         match &self.contents {
-            Contents::Files(files) => files.roots.iter().map(|root| Tree::of(root)).collect(),
-            Contents::Export(_) => vec![Tree {
-                name: EXPORT_FILE.to_owned(),
-                directory: export_directory(state, &self.id),
-            }],
+            Contents::Files(files) => {
+                let filter = Filter::new(&files.filter)?;
+                let tree = |root: &PathBuf| {
+                    let tree = Tree::new(&tree_name(root), root, filter.clone())?;
+                    Ok(if files.whole { tree.owned() } else { tree })
+                };
+                files.roots.iter().map(tree).collect()
+            }
+            Contents::Export(_) => {
+                let filter = Filter::new(&FilterSpec::default())?;
+                let directory = export_directory(state, &self.id);
+                Ok(vec![Tree::new(EXPORT_FILE, directory, filter)?.owned()])
+            }
         }
     }
 }
 
-impl Tree {
-    /// The tree that a root is. Its name is the root's, with `-` between names: the same on both nodes.
-    pub fn of(root: &Path) -> Self {
-        let names = root.components().filter_map(|part| match part {
-            Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
-            _ => None,
-        });
-        Self {
-            name: names.collect::<Vec<_>>().join("-"),
-            directory: root.to_owned(),
-        }
-    }
+/// The name of the tree that a root is: the root's, with `-` between names, so the same on both nodes.
+pub fn tree_name(root: &Path) -> String {
+    let names = root.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        _ => None,
+    });
+    names.collect::<Vec<_>>().join("-")
 }
 
 /// Where the one file of an exported category lies.

@@ -22,15 +22,26 @@ pub struct Claim {
 impl Files {
     /// What it lays claim to.
     pub fn claims(&self) -> Vec<Claim> {
+        let filter = &self.filter;
+        // What one pattern takes away another may take back.
+        let takes_back = filter.exclude.iter().any(|it| it.starts_with('!'));
+        let exclude = if takes_back {
+            &[]
+        } else {
+            filter.exclude.as_slice()
+        };
         let root_claims = |root: &PathBuf| {
-            let spared = self.exclude.iter().chain(&self.node_local);
-            let spared: Vec<PathBuf> = spared
+            let spared: Vec<PathBuf> = filter
+                .node_local
+                .iter()
+                .chain(exclude)
                 .filter_map(|pattern| Some(root.join(literal(pattern)?)))
                 .collect();
-            let paths: Vec<PathBuf> = if self.include.is_empty() {
+            let paths: Vec<PathBuf> = if filter.include.is_empty() {
                 vec![root.clone()]
             } else {
-                self.include
+                filter
+                    .include
                     .iter()
                     .map(|pattern| root.join(literal_start(pattern)))
                     .collect()

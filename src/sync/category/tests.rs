@@ -6,9 +6,12 @@ fn files(roots: &[&str], include: &[&str], exclude: &[&str]) -> Files {
     let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
     Files {
         roots: roots.iter().map(PathBuf::from).collect(),
-        include: words(include),
-        exclude: words(exclude),
-        node_local: Vec::new(),
+        filter: FilterSpec {
+            include: words(include),
+            exclude: words(exclude),
+            node_local: Vec::new(),
+        },
+        whole: false,
     }
 }
 
@@ -63,7 +66,7 @@ fn the_policy_hash_is_of_what_both_nodes_must_agree_on() {
     // Left out by both, and yet not the same: one of them says it is the node's own.
     let mut other = plain;
     if let Contents::Files(files) = &mut other.contents {
-        files.node_local = std::mem::take(&mut files.exclude);
+        files.filter.node_local = std::mem::take(&mut files.filter.exclude);
     }
     differing.push(other);
     let hashes: std::collections::BTreeSet<Digest> =
@@ -101,7 +104,11 @@ fn an_exporters_programs_are_each_nodes_own_and_its_kind_is_not() {
 fn a_tree_is_named_by_its_root_and_an_export_has_one_of_ours() {
     let state = Path::new("/var/lib/fencepost/sync");
     let trees = category(Contents::Files(files(&["/etc/network", "/srv"], &[], &[]))).trees(state);
-    let names: Vec<&str> = trees.iter().map(|tree| tree.name.as_str()).collect();
+    let names: Vec<String> = trees
+        .unwrap()
+        .iter()
+        .map(|tree| tree.name().to_string())
+        .collect();
     assert_eq!(names, ["etc-network", "srv"]);
     let export = category(Contents::Export(Exporter {
         source: Source::Sqlite {
@@ -110,7 +117,8 @@ fn a_tree_is_named_by_its_root_and_an_export_has_one_of_ours() {
         every: Duration::from_secs(5),
     }));
     let directory = PathBuf::from("/var/lib/fencepost/sync/export/firewall");
-    assert_eq!(export.trees(state)[0].directory, directory);
+    assert_eq!(export_directory(state, &export.id), directory);
+    assert_eq!(export.trees(state).unwrap().len(), 1);
 }
 
 #[test]
@@ -144,4 +152,6 @@ fn categories_that_could_hold_the_same_file_overlap() {
     assert_eq!(overlap(&network, &spared), None);
     assert!(overlap(&network, &files(&["/etc"], &[], &["/net*"])).is_some());
     assert!(overlap(&network, &files(&["/etc"], &[], &["network"])).is_some());
+    let taken_back = files(&["/etc"], &[], &["/network/", "!/network/if-up.d"]);
+    assert!(overlap(&network, &taken_back).is_some());
 }

@@ -11,7 +11,7 @@ use rustix::io::{Errno, Result};
 use super::error::{StoreError, io};
 use super::sweep::name_of_commit;
 use crate::category_id::CategoryId;
-use crate::resolve::Dir;
+use crate::resolve::{Dir, absent};
 use crate::scan::ScanError;
 use crate::tree::Tree;
 
@@ -40,10 +40,7 @@ impl Area {
         let root = Dir::open(&tree.root).map_err(failed)?;
         let name = name(tree, category);
         let at = |error| io("open the staging area of", tree.root.display())(error);
-        let area = match beside(&root, &tree.root, &name) {
-            Ok(area) => area,
-            Err(_) => root.ensure_dir(&name).map_err(at)?,
-        };
+        let area = place(&root, &tree.root, &name).map_err(at)?;
         let status = area.own_status().map_err(at)?;
         if status.mode & 0o077 != 0 {
             return Err(at(Errno::PERM));
@@ -89,6 +86,17 @@ impl Area {
 fn name(tree: &Tree, category: &CategoryId) -> Vec<u8> {
     let start = format!(".fencepost-{category}-").into_bytes();
     [&start, tree.name().as_bytes()].concat()
+}
+
+/// Where the area is, or else where it can be: what is staged must be found again after a crash.
+fn place(root: &Dir, path: &Path, name: &[u8]) -> Result<Dir> {
+    if let Some(inside) = absent(root.dir(name))? {
+        return Ok(inside);
+    }
+    match beside(root, path, name) {
+        Err(Errno::XDEV | Errno::ACCESS | Errno::PERM | Errno::INVAL) => root.ensure_dir(name),
+        area => area,
+    }
 }
 
 /// The area beside the tree's directory, if that is on the same mount.

@@ -45,7 +45,7 @@ pub(super) fn subtree(
     for (path, entry) in manifest.within(top) {
         let failed = |source| failed(path, source);
         while let Some((done, dir, entry)) = open.pop_if(|(above, ..)| !path.is_within(above)) {
-            set_directory(&dir, entry, policy).map_err(|source| self::failed(done, source))?;
+            finish_directory(&dir, entry, policy).map_err(|source| self::failed(done, source))?;
         }
         let into = open.last().map_or(dir, |(_, dir, _)| dir);
         let name = if path == top { name } else { path.name() };
@@ -57,9 +57,15 @@ pub(super) fn subtree(
         }
     }
     while let Some((path, dir, entry)) = open.pop() {
-        set_directory(&dir, entry, policy).map_err(|source| failed(path, source))?;
+        finish_directory(&dir, entry, policy).map_err(|source| failed(path, source))?;
     }
     Ok(())
+}
+
+/// Metadata of a new directory, when all that is in it is built.
+fn finish_directory(dir: &Dir, entry: &Entry, policy: &Policy) -> Result<()> {
+    set_directory(dir, entry, policy)?;
+    resolve::set_mtime(dir, entry.mtime_ns)
 }
 
 /// Builds a file or link.

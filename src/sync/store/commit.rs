@@ -47,14 +47,13 @@ impl Store {
         if staged.intent.number != self.applied.number + 1 {
             return Err(StoreError::Overtaken);
         }
-        self.fence(staged.record.epoch)?;
-        check(staged.record.epoch).map_err(StoreError::Refused)?;
-        self.raise_epoch(staged.record.epoch)?;
+        self.fence(staged.epoch)?;
+        check(staged.epoch).map_err(StoreError::Refused)?;
+        self.raise_epoch(staged.epoch)?;
         let Staged {
             intent,
             manifest,
             areas,
-            record,
             ..
         } = staged;
         self.log(Record::Intent(Box::new(intent.clone())))?;
@@ -63,7 +62,7 @@ impl Store {
         self.apply(&intent)?;
         self.scanner.replace(manifest, intent.kept.clone());
         self.absent.clear();
-        let number = intent.number;
+        let (number, record) = (intent.number, intent.record);
         self.unswept = Some(Box::new(intent));
         let swept = self.sweep(&areas);
         let (edits, leftover) = match swept {
@@ -107,7 +106,7 @@ impl Store {
     }
 
     fn end(&mut self, intent: Box<Intent>) -> Result<Recovered, StoreError> {
-        let record = *intent.records.last().ok_or(StoreError::Root)?;
+        let record = intent.record;
         let areas = match intent.steps.is_empty() {
             true => BTreeMap::new(),
             false => self.open_areas(intent.number)?,

@@ -48,12 +48,9 @@ impl History {
 
     /// Adds a commit, and forgets the oldest with the contents that no other needs.
     pub(super) fn add(&self, intent: &Intent) -> Result<(), StoreError> {
-        let Some(record) = intent.records.last() else {
-            return Ok(());
-        };
         let generation = Generation {
             number: intent.number,
-            record: *record,
+            record: intent.record,
             changes: intent.changes.clone(),
             at: intent.at,
         };

@@ -31,7 +31,9 @@ const FILE: &[u8] = b"journal";
 pub(super) struct Intent {
     /// Counts this store's commits from 1.
     pub(super) number: u64,
-    /// Commits that this one brings, oldest first; the last is of the new manifest.
+    /// Of the new manifest.
+    pub(super) record: CommitRecord,
+    /// Commits that this one brings, oldest first; none if the trees are only made what they were.
     pub(super) records: Vec<CommitRecord>,
     /// Whether they take the place of the lineage held instead of following it.
     pub(super) replace: bool,

@@ -230,6 +230,7 @@ impl Store {
         self.raise_epoch(epoch)?;
         let intent = Intent {
             number: self.applied.number + 1,
+            record,
             records: vec![record],
             replace: false,
             changes,
@@ -267,6 +268,7 @@ impl Store {
         let root = manifest.roots().content;
         self.stage(Target {
             manifest,
+            epoch,
             records: vec![self.applied.lineage.next(epoch, root, author)],
             replace: false,
             force: true,

@@ -9,7 +9,6 @@ use rustix::io::Errno;
 use super::area::Area;
 use super::error::StoreError;
 use crate::diff::{Change, diff};
-use crate::entry::Entry;
 use crate::manifest::Manifest;
 use crate::path::RelPath;
 use crate::resolve::{Dir, absent};
@@ -46,13 +45,6 @@ pub(super) fn plan(
         planner.change(&change, &mut directories)?;
     }
     let mut plan = planner.plan;
-    // What was renamed in or out changed the time of the directory it was in.
-    for path in plan.place.iter().chain(&plan.exchange).chain(&plan.remove) {
-        let parent = path
-            .parent()
-            .filter(|parent| next.get(parent).is_some_and(Entry::is_dir));
-        directories.extend(parent);
-    }
     plan.directories = directories.into_iter().rev().collect();
     Ok(plan)
 }

@@ -30,7 +30,10 @@ const VIEW: &[u8] = b"view";
 pub struct Target {
     /// All of it.
     pub manifest: Manifest,
-    /// The commits that lead to it from the newest one held here, oldest first; the last one is of the manifest.
+    /// Under which it is sent: at least that of every record.
+    pub epoch: Epoch,
+    /// The commits that lead to it from the newest one held here, oldest first; the last one is of the manifest. None to
+    /// make the trees again what the newest one held is of.
     pub records: Vec<CommitRecord>,
     /// The records are a whole lineage that takes the place of the one held: somebody chose whose data counts.
     pub replace: bool,
@@ -59,7 +62,7 @@ pub struct Staged {
     pub(super) intent: Intent,
     pub(super) manifest: Manifest,
     pub(super) areas: BTreeMap<RelPath, Area>,
-    pub(super) record: CommitRecord,
+    pub(super) epoch: Epoch,
     view: Option<PathBuf>,
 }
 
@@ -76,12 +79,12 @@ impl Staged {
 
     /// Its commit record.
     pub fn record(&self) -> CommitRecord {
-        self.record
+        self.intent.record
     }
 
     /// The epoch it was sent under.
     pub fn epoch(&self) -> Epoch {
-        self.record.epoch
+        self.epoch
     }
 }
 
@@ -184,6 +187,7 @@ impl Store {
         Ok(Staged {
             intent: Intent {
                 number,
+                record,
                 records: target.records,
                 replace: target.replace,
                 changes,
@@ -193,7 +197,7 @@ impl Store {
             },
             manifest: target.manifest,
             areas,
-            record,
+            epoch: target.epoch,
             view,
         })
     }
@@ -201,8 +205,11 @@ impl Store {
     /// All that can be said against a generation before anything is written.
     fn judge(&self, target: &Target) -> Result<(CommitRecord, Vec<Change>), StoreError> {
         let manifest = &target.manifest;
-        let record = *target.records.last().ok_or(StoreError::Root)?;
-        self.fence(record.epoch)?;
+        self.fence(target.epoch)?;
+        let newest = self.applied.lineage.newest();
+        let record = target.records.last().copied().or(newest);
+        let record = record.filter(|record| record.epoch <= target.epoch);
+        let record = record.ok_or(StoreError::Root)?;
         manifest.check()?;
         self.scanner.policy().check(manifest)?;
         if record.root != manifest.roots().content {

@@ -32,6 +32,8 @@ struct Part {
     size: u64,
     /// One bit per block.
     have: Vec<u8>,
+    /// Whether what is not there yet is all hole, so that zeros need not be written.
+    hollow: bool,
 }
 
 impl Staging {
@@ -112,7 +114,9 @@ impl Staging {
             return Err(StoreError::Block(first));
         }
         let failed = |error| io("stage content", content)(error);
-        resolve::write_at(&part.file, bytes, start).map_err(failed)?;
+        if !part.hollow || bytes.iter().any(|byte| *byte != 0) {
+            resolve::write_at(&part.file, bytes, start).map_err(failed)?;
+        }
         let blocks = first..first + blocks::count(bytes.len() as u64).unwrap_or(0);
         blocks.clone().for_each(|block| part.set(block, true));
         let (from, to) = (byte_of(blocks.start), byte_of(blocks.end - 1));
@@ -168,6 +172,7 @@ impl Staging {
             map,
             size,
             have,
+            hollow: false,
         }))
     }
 
@@ -184,6 +189,7 @@ impl Staging {
             map: self.dir.create(&map_name(content))?,
             size,
             have: vec![0; map_bytes(count)],
+            hollow: base.is_none(),
         };
         resolve::set_length(&part.file, size)?;
         if let Some((base, changed)) = base {

@@ -1,6 +1,7 @@
 //! Two nodes in two directories, and what carries contents between them.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use crate::lineage::{Epoch, NodeId};
 use crate::manifest::Manifest;
 use crate::path::RelPath;
 use crate::policy::Policy;
+use crate::resolve::Dir;
 use crate::scan::Trust;
 use crate::seam;
 use crate::store::{Committed, Recovered, Staged, Store, StoreError, StoreSpec, Target};
@@ -123,6 +125,7 @@ impl Pair {
         let records = newer.copied().collect();
         Target {
             manifest: self.active.store().applied().manifest.clone(),
+            epoch: Epoch(1),
             records,
             replace: false,
             force: false,
@@ -135,7 +138,7 @@ impl Pair {
         let root = self.active.root();
         let store = self.backup.store();
         for want in store.missing(manifest)? {
-            let file = fs::read(os_path(&root, &want.path)).unwrap();
+            let file = read_deep(&root, &want.path);
             if want.size <= WHOLE_BYTES_MAX {
                 store.put_whole(want.content, &file)?;
                 continue;
@@ -222,8 +225,14 @@ fn attributes(at: &Path) -> String {
     values.collect::<Vec<_>>().join(",")
 }
 
-pub(super) fn os_path(root: &Path, path: &RelPath) -> PathBuf {
-    root.join(std::ffi::OsStr::from_bytes(path.split_tree().1))
+/// A file whose path may be longer than the kernel takes.
+fn read_deep(root: &Path, path: &RelPath) -> Vec<u8> {
+    let root = Dir::open(root).unwrap();
+    let (parent, name) = root.parent(path.split_tree().1).unwrap();
+    let mut bytes = Vec::new();
+    let mut file = fs::File::from(parent.file(name).unwrap());
+    file.read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 pub(super) fn rel(text: &str) -> RelPath {
