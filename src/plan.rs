@@ -18,6 +18,7 @@ mod chain;
 mod failures;
 mod judge;
 mod render;
+mod sync;
 
 /// Worst lateness of the control loop that the plan counts with: the real-time thread's own, plus one
 /// scheduler hiccup on a starved machine. The agent measures its lateness and reports when it exceeds this.
@@ -57,6 +58,9 @@ pub struct Plan {
     pub chain: Vec<Inequality>,
     /// For each class of failure, when the relay is where it should be.
     pub failures: Vec<Failure>,
+    /// What the pair keeps alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync: Option<fencepost_sync::settings::Settings>,
     /// Things that hold, but that somebody should know.
     pub warnings: Vec<String>,
     /// Things that cannot hold: this must not be run.
@@ -177,6 +181,7 @@ impl Plan {
             watchdog: (site.config.watchdog.mode, site.config.watchdog.timeout),
             chain: chain::chain(site),
             failures: Vec::new(),
+            sync: site.config.sync.clone(),
             warnings: Vec::new(),
             refusals: Vec::new(),
         };

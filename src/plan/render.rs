@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 
 use super::chain::ms;
-use super::{Bound, Plan, RELINK, SegmentPlan, Setting, Verdict};
+use super::{Bound, Plan, RELINK, SegmentPlan, Setting, Verdict, sync};
 use crate::board::profile::{Kept, PortRef, ReadBack};
 use crate::config::{PeriodKnown, WatchdogMode};
 
@@ -64,6 +64,9 @@ fn write(plan: &Plan, out: &mut String) -> core::fmt::Result {
         RELINK.0.as_secs(),
         RELINK.1.as_secs()
     )?;
+    if let Some(settings) = &plan.sync {
+        sync::write(settings, out)?;
+    }
     sentences("warnings", &plan.warnings, out)?;
     sentences("REFUSED", &plan.refusals, out)?;
     let result = if plan.refusals.is_empty() {
