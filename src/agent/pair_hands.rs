@@ -8,6 +8,7 @@ use crate::io::ledger::Save;
 use crate::io::links::{LinkOrder, LinkOrders, LinkReport};
 use crate::io::mailbox::{Flushed, Outbox};
 use crate::io::netlink;
+use crate::io::services::ServicesOrder;
 use crate::io::vips::{self, VipAnswer, VipOrder, VipOrders, VipVerb};
 use crate::node::Event;
 use crate::node::pair::{
@@ -23,6 +24,8 @@ pub struct PairHands {
     pub vips: VipOrders,
     /// The program told of changes of role, if there is one.
     pub hooks: Option<Outbox<Transition>>,
+    /// Units bound to the role, if there are any.
+    pub services: Option<Outbox<ServicesOrder>>,
     /// What must be remembered.
     pub ledger: Outbox<Save<PairMemory>>,
     /// Messages that could not be handed over.
@@ -61,6 +64,9 @@ impl PairHands {
                 means,
                 outcome: Err(NO_ADAPTER.to_owned()),
             }),
+            PairAction::SetServices { number, wanted } => {
+                self.set_services(ServicesOrder { number, wanted })
+            }
             PairAction::Advertise { role, epoch } => self.advertise(Transition { role, epoch }),
             // The controller's, carried out by its thread.
             PairAction::TakeTicket | PairAction::ReadFence { .. } => None,
@@ -70,9 +76,12 @@ impl PairHands {
     /// Hand over what waited for a lock; without waiting.
     pub fn flush(&mut self) -> Flushed {
         let hooks = self.hooks.as_mut().map_or(Flushed::All, Outbox::flush);
-        match self.ledger.flush() {
-            Flushed::All => hooks,
-            Flushed::Partly => Flushed::Partly,
+        let services = self.services.as_mut().map_or(Flushed::All, Outbox::flush);
+        let all = [hooks, services, self.ledger.flush()];
+        if all.contains(&Flushed::Partly) {
+            Flushed::Partly
+        } else {
+            Flushed::All
         }
     }
 
@@ -81,6 +90,22 @@ impl PairHands {
         pushed.err().map(|_| PairEvent::HookEnded {
             role: transition.role,
             outcome: Err("roles change faster than it runs".to_owned()),
+        })
+    }
+
+    fn set_services(&mut self, order: ServicesOrder) -> Option<PairEvent> {
+        let refused = match &mut self.services {
+            None => Some("none are configured"),
+            Some(services) => services
+                .push(order)
+                .err()
+                .map(|_| "their thread has ended or is far behind; restart the agent"),
+        };
+        let ServicesOrder { number, wanted } = order;
+        refused.map(|why| PairEvent::ServicesSet {
+            number,
+            wanted,
+            outcome: Err(why.to_owned()),
         })
     }
 

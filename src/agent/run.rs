@@ -16,6 +16,7 @@ use super::setup::{Memory, PairSpec, Setup};
 use super::snapshot::Snapshot;
 use super::stats::LoopStats;
 use super::{Agent, ExitReason};
+use crate::io::carriers;
 use crate::io::checks;
 use crate::io::claims;
 use crate::io::clock::Clock;
@@ -26,6 +27,7 @@ use crate::io::inbox::{Inbox, Inlets, inbox};
 use crate::io::left::LeftNote;
 use crate::io::realtime::{self, Grant, Priority};
 use crate::io::recorder::{self, Recorder};
+use crate::io::services::{self, ServicesOrder};
 use crate::io::watchdog;
 use crate::io::{history, hooks, ledger, links, lock, random, signals, systemd, vips};
 use crate::node::pair::PairEvent;
@@ -146,7 +148,11 @@ fn start(
         setup.bus_priority,
     )?;
     crew.push(("controller", thread));
-    // These two end with the process.
+    // These three end with the process.
+    let ports = carriers::start(&setup.checks, inlets.ordinary.clone(), setup.bus_priority);
+    if let Err(error) = ports {
+        tracing::warn!("changes of carrier are not heard, checks find them by looking: {error}");
+    }
     let _checks = checks::start(setup.checks, inlets.ordinary.clone())?;
     let path = setup.socket.path.clone();
     let inlet = inlets.ordinary.clone();
@@ -262,8 +268,26 @@ fn start_pair(
             Some(hooks)
         }
     };
+    let services = match spec.services {
+        None => None,
+        Some(units) => {
+            let ended = inlets.ordinary.clone();
+            let (services, thread) = services::start(units, move |order, outcome| {
+                let ServicesOrder { number, wanted } = order;
+                let event = PairEvent::ServicesSet {
+                    number,
+                    wanted,
+                    outcome,
+                };
+                let _ended = ended.tell(Event::Pair(Box::new(event)));
+            })?;
+            crew.push(("services", thread));
+            Some(services)
+        }
+    };
     Ok(PairHands {
         hooks,
+        services,
         links,
         vips,
         ledger,

@@ -17,6 +17,8 @@ pub enum Domain {
     Node,
     /// One block of a file.
     Block,
+    /// One record of the journal, or a file of the store.
+    Record,
 }
 
 impl Domain {
@@ -27,6 +29,7 @@ impl Domain {
             Self::MetaLeaf => "fencepost sync 1 manifest leaf, meta",
             Self::Node => "fencepost sync 1 manifest node",
             Self::Block => "fencepost sync 1 file block",
+            Self::Record => "fencepost sync 1 store record",
         }
     }
 }

@@ -46,7 +46,8 @@ pub struct Entry {
     pub uid: u32,
     /// Group, by number.
     pub gid: u32,
-    /// Last change of the content, in nanoseconds since 1970.
+    /// Last change of the content, in nanoseconds since 1970. Of directories and links it is carried when they are new, and
+    /// compared never.
     pub mtime_ns: i64,
     /// Those that the category's policy lets through; none on links.
     pub xattrs: Xattrs,

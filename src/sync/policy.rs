@@ -220,26 +220,31 @@ impl Policy {
 impl DeletionGuard {
     /// Whether going from `held` to `next` takes away no more than may go.
     pub fn check(&self, held: &Manifest, next: &Manifest) -> Result<(), DeletionRefused> {
-        for (tree, _) in held.iter().filter(|(path, _)| path.depth() == 1) {
-            match (next.within(tree).count(), held.within(tree).count()) {
-                (0, _) => return Err(DeletionRefused::Missing(tree.clone())),
-                (1, 2..) => return Err(DeletionRefused::Emptied(tree.clone())),
-                _ => {}
-            }
-        }
+        self.check_trees(held, next)?;
         let gone = held.iter().filter(|(path, _)| next.get(path).is_none());
         let (gone, held) = (gone.count(), held.len());
         let share = held * usize::from(self.percent_max) / 100;
         let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
-        let allowed = share
-            .min(size(self.entries_max))
-            .max(size(self.always_allowed));
+        let most = share.min(size(self.entries_max));
+        let allowed = most.max(size(self.always_allowed));
         if gone > allowed {
             return Err(DeletionRefused::TooMany {
                 gone,
                 held,
                 allowed,
             });
+        }
+        Ok(())
+    }
+
+    /// Whether every tree of `held` is in `next`, and none that had something is empty.
+    pub fn check_trees(&self, held: &Manifest, next: &Manifest) -> Result<(), DeletionRefused> {
+        for (tree, _) in held.iter().filter(|(path, _)| path.depth() == 1) {
+            match (next.within(tree).count(), held.within(tree).count()) {
+                (0, _) => return Err(DeletionRefused::Missing(tree.clone())),
+                (1, 2..) => return Err(DeletionRefused::Emptied(tree.clone())),
+                _ => {}
+            }
         }
         Ok(())
     }

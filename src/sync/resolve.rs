@@ -5,9 +5,7 @@
 //! steps is refused by the kernel, not noticed by us. What is done to an entry is done through the descriptor of the
 //! directory it is in, held meanwhile, and a single name.
 
-use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{
@@ -16,7 +14,9 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, Result};
 
-use crate::path::RelPath;
+use crate::entry::Xattrs;
+use crate::manifest::{XATTR_BYTES_MAX, XATTR_NAME_BYTES_MAX};
+use crate::seam::before_change;
 
 /// Most bytes given to the kernel at once; it takes 4,096.
 const PIECE_BYTES_MAX: usize = 3072;
@@ -89,6 +89,7 @@ impl Dir {
     /// A new file in this directory, for us alone.
     pub(crate) fn create(&self, name: &[u8]) -> Result<OwnedFd> {
         single(name)?;
+        before_change()?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let mode = Mode::RUSR | Mode::WUSR;
         fs::openat(&self.0, name, flags | OFlags::CLOEXEC, mode)
@@ -134,6 +135,7 @@ impl Dir {
     /// A new directory, for us alone.
     pub(crate) fn make_dir(&self, name: &[u8]) -> Result<()> {
         single(name)?;
+        before_change()?;
         fs::mkdirat(&self.0, name, Mode::RWXU)
     }
 
@@ -154,6 +156,7 @@ impl Dir {
         mtime_ns: i64,
     ) -> Result<()> {
         single(name)?;
+        before_change()?;
         fs::symlinkat(target, &self.0, name)?;
         let (uid, gid) = (Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)));
         fs::chownat(&self.0, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -178,25 +181,21 @@ impl Dir {
     fn rename(&self, name: &[u8], other: &Self, new: &[u8], flags: RenameFlags) -> Result<()> {
         single(name)?;
         single(new)?;
+        before_change()?;
         fs::renameat_with(&self.0, name, &other.0, new, flags)
-    }
-
-    /// A second name for a file.
-    pub(crate) fn link_to(&self, name: &[u8], other: &Self, new: &[u8]) -> Result<()> {
-        single(name)?;
-        single(new)?;
-        fs::linkat(&self.0, name, &other.0, new, AtFlags::empty())
     }
 
     /// Removes a file or link.
     pub(crate) fn remove(&self, name: &[u8]) -> Result<()> {
         single(name)?;
+        before_change()?;
         fs::unlinkat(&self.0, name, AtFlags::empty())
     }
 
     /// Removes an empty directory.
     pub(crate) fn remove_dir(&self, name: &[u8]) -> Result<()> {
         single(name)?;
+        before_change()?;
         fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)
     }
 
@@ -226,11 +225,13 @@ impl Dir {
 
     /// Makes names in this directory durable.
     pub(crate) fn sync(&self) -> Result<()> {
+        before_change()?;
         fs::fsync(&self.0)
     }
 
     /// Makes all of the file system durable, and says what failed since this directory was opened.
     pub(crate) fn sync_file_system(&self) -> Result<()> {
+        before_change()?;
         fs::syncfs(&self.0)
     }
 
@@ -292,17 +293,97 @@ impl Status {
 /// Sets the owner of an open file or directory, then its mode: the kernel clears set-user-id when the owner changes.
 pub(crate) fn own(file: impl AsFd, owner: (u32, u32), mode: u32) -> Result<()> {
     let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+    before_change()?;
     fs::fchown(&file, Some(uid), Some(gid))?;
     fs::fchmod(&file, Mode::from_raw_mode(mode))
 }
 
 /// Sets the time of an open file or directory.
 pub(crate) fn set_mtime(file: impl AsFd, mtime_ns: i64) -> Result<()> {
+    before_change()?;
     fs::futimens(file, &times(mtime_ns))
+}
+
+/// Makes a file's bytes durable.
+pub(crate) fn sync_file(file: impl AsFd) -> Result<()> {
+    before_change()?;
+    fs::fdatasync(file)
+}
+
+/// Sets the length of an open file.
+pub(crate) fn set_length(file: impl AsFd, length: u64) -> Result<()> {
+    before_change()?;
+    fs::ftruncate(file, length)
+}
+
+/// Writes all bytes at a place of an open file.
+pub(crate) fn write_at(file: impl AsFd, mut bytes: &[u8], mut at: u64) -> Result<()> {
+    before_change()?;
+    while !bytes.is_empty() {
+        match rustix::io::pwrite(&file, bytes, at)? {
+            0 => return Err(Errno::IO),
+            written => {
+                bytes = &bytes[written..];
+                at += written as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// All bytes of an open file, of which there may be no more than `most`.
+pub(crate) fn read_all(file: impl AsFd, most: usize) -> Result<Vec<u8>> {
+    let length = usize::try_from(Status::of_file(&file)?.stamp.size).unwrap_or(usize::MAX);
+    if length > most {
+        return Err(Errno::FBIG);
+    }
+    let mut bytes = vec![0; length];
+    let mut at = 0;
+    while at < length {
+        match rustix::io::pread(&file, &mut bytes[at..], at as u64)? {
+            0 => break,
+            read => at += read,
+        }
+    }
+    bytes.truncate(at);
+    Ok(bytes)
+}
+
+/// Gives an open file or directory exactly these of the extended attributes for which `ours` is true.
+pub(crate) fn set_xattrs(
+    file: impl AsFd,
+    wanted: &Xattrs,
+    ours: impl Fn(&[u8]) -> bool,
+) -> Result<()> {
+    for name in xattr_names(&file)? {
+        if ours(&name) && !wanted.contains_key(&name) {
+            before_change()?;
+            fs::fremovexattr(&file, &name[..])?;
+        }
+    }
+    for (name, value) in wanted {
+        before_change()?;
+        fs::fsetxattr(&file, &name[..], value, fs::XattrFlags::empty())?;
+    }
+    Ok(())
+}
+
+/// Names of all extended attributes; none where the file system has no such thing.
+pub(crate) fn xattr_names(file: impl AsFd) -> Result<Vec<Vec<u8>>> {
+    let mut list = vec![0; XATTR_BYTES_MAX];
+    let length = match fs::flistxattr(&file, &mut list[..]) {
+        Ok(length) => length,
+        Err(Errno::NOTSUP) => 0,
+        Err(error) => return Err(error),
+    };
+    let names = list[..length].split(|byte| *byte == 0);
+    let named = names.filter(|name| (1..=XATTR_NAME_BYTES_MAX).contains(&name.len()));
+    Ok(named.map(<[u8]>::to_vec).collect())
 }
 
 /// Copies `size` bytes of one open file over another: shared if the file system can, holes kept as far as it knows.
 pub(crate) fn copy(from: impl AsFd, to: impl AsFd, size: u64) -> Result<()> {
+    before_change()?;
     if fs::ioctl_ficlone(&to, &from).is_ok() {
         return fs::ftruncate(&to, size);
     }
@@ -344,11 +425,6 @@ pub(crate) fn absent<T>(found: Result<T>) -> Result<Option<T>> {
         Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// A path as the operating system takes it, for people and for hooks: the tree's directory and what is below.
-pub(crate) fn shown(root: &Path, path: &RelPath) -> std::path::PathBuf {
-    root.join(OsStr::from_bytes(path.split_tree().1))
 }
 
 fn times(mtime_ns: i64) -> Timestamps {

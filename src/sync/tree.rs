@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use crate::filter::Filter;
 use crate::path::{PathError, RelPath};
 
+/// Longest name of a tree in bytes: it is part of the name of its staging area.
+pub const TREE_NAME_BYTES_MAX: usize = 64;
+
 /// One tree.
 #[derive(Debug, Clone)]
 pub struct Tree {
@@ -19,10 +22,12 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// A tree called `name`, one plain name.
+    /// A tree called `name`: one plain name, up to [`TREE_NAME_BYTES_MAX`].
     pub fn new(name: &str, root: impl Into<PathBuf>, filter: Filter) -> Result<Self, PathError> {
         let name = RelPath::try_from(name)?;
-        if name.depth() != 1 {
+        if name.as_bytes().len() > TREE_NAME_BYTES_MAX {
+            return Err(PathError::LongComponent(name.as_bytes().len()));
+        } else if name.depth() != 1 {
             return Err(PathError::EmptyComponent);
         }
         Ok(Self {

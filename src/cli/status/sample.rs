@@ -7,8 +7,8 @@ use fencepost::board::controller::{CutState, DeadManReading, Evidence, Identity,
 use fencepost::control::{AgentStatus, HistoryHealth};
 use fencepost::io::realtime::Grant;
 use fencepost::node::event::{Standing, Verdict, WatchdogFacts};
-use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus};
-use fencepost::node::pair::{PairStatus, Refusal};
+use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus, ServicesStatus};
+use fencepost::node::pair::{PairStatus, Refusal, ServicesWanted};
 use fencepost::node::policy::{Arming, CheckSeverity, Commissioning};
 use fencepost::node::status::{
     CheckHealth, CheckStatus, DeadManStatus, SegmentMode, SegmentStatus, Status, Summary,
@@ -78,6 +78,11 @@ pub(in crate::cli) fn backup() -> PairStatus {
             proven_at: heard(120),
             fault: None,
         }],
+        services: Some(ServicesStatus {
+            wanted: ServicesWanted::Stopped,
+            done: true,
+            fault: None,
+        }),
         stale_messages: 0,
         refusals: vec![Refusal::PeerServes],
     }

@@ -38,6 +38,7 @@ mod peer;
 pub mod policy;
 mod proof;
 pub mod refusal;
+mod services;
 mod silence;
 mod speech;
 pub mod status;
@@ -48,6 +49,7 @@ mod word;
 
 pub use event::{
     Carrier, FenceReport, LinkSet, PairAction, PairCommand, PairEvent, Presence, SavedPair,
+    ServicesWanted,
 };
 pub use memory::PairMemory;
 pub use policy::PairPolicy;
@@ -66,6 +68,7 @@ use memory::Ledger;
 use orders::Switchover;
 use peer::Peer;
 use policy::Standby;
+use services::Services;
 use silence::AwakeClock;
 use vips::Vips;
 use word::Word;
@@ -87,6 +90,7 @@ pub(super) struct Pair {
     peer: Peer,
     ledger: Ledger,
     vips: Vips,
+    services: Services,
     lease: Lease,
     means: AllMeans,
     word: Word,
@@ -144,6 +148,7 @@ impl Pair {
             peer: Peer::new(policy.links.len()),
             ledger: Ledger::new(),
             vips: Vips::new(now),
+            services: Services::default(),
             lease: Lease::new(policy.lease),
             means: AllMeans::new(&policy.means, policy.timing, policy.topology.fenced, now),
             word: Word::default(),
@@ -193,6 +198,7 @@ impl Pair {
         self.step_join(now);
         self.step_vips(now, out);
         self.step_word(now, out);
+        self.step_services(now, out);
         self.reserve_epoch(now);
         let wanted = self.wanted_means();
         if self.wants_looks() {

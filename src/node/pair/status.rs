@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Pair;
+use super::event::ServicesWanted;
 use super::refusal::Refusal;
 use crate::node::time::Instant;
 use crate::wire::{Flags, HealthSummary, Role};
@@ -36,6 +37,9 @@ pub struct PairStatus {
     pub links: Vec<LinkStatus>,
     /// Means.
     pub means: Vec<MeansStatus>,
+    /// Units bound to the role; `None` if there are none, or nothing was ordered yet.
+    #[serde(default)]
+    pub services: Option<ServicesStatus>,
     /// Messages dropped as old or repeated.
     pub stale_messages: u64,
     /// Why it would not take over now; empty if it would.
@@ -79,6 +83,17 @@ pub struct MeansStatus {
     pub fault: Option<String>,
 }
 
+/// The units bound to the role, all together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServicesStatus {
+    /// How they should be.
+    pub wanted: ServicesWanted,
+    /// They were last said to be so.
+    pub done: bool,
+    /// Why not.
+    pub fault: Option<String>,
+}
+
 impl Pair {
     pub(in crate::node) fn status(&self, now: Instant) -> PairStatus {
         let active = self.active.as_ref();
@@ -96,6 +111,7 @@ impl Pair {
             talking: self.talking(now),
             links: self.link_status(),
             means: self.means_status(),
+            services: self.services_status(),
             stale_messages: self.rejected,
             refusals: self.takeover_refusals(now),
         }

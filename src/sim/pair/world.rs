@@ -328,5 +328,6 @@ fn appliance(index: usize, setup: &Setup, dice: &mut Dice) -> Appliance {
         paused_until: None,
         bus: BusState::Works,
         healthy: true,
+        told_dark: false,
     }
 }

@@ -36,11 +36,6 @@ impl Cache {
         (held.stamp == *stamp && settled).then_some((held.content, &held.xattrs))
     }
 
-    /// Keeps what was read of a file that began to be read now, or later than its last change.
-    pub(crate) fn put(&mut self, stamp: Stamp, content: Digest, xattrs: Xattrs) {
-        self.put_at(now_ns(), stamp, content, xattrs);
-    }
-
     /// Keeps what was read from `read_ns` on.
     pub(crate) fn put_at(&mut self, read_ns: i64, stamp: Stamp, content: Digest, xattrs: Xattrs) {
         let held = Held {

@@ -6,10 +6,10 @@
 //! manifest stays what it was.
 
 mod cache;
-mod read;
+pub(crate) mod read;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use rustix::io::Errno;
@@ -19,7 +19,7 @@ use crate::filter::Verdict;
 use crate::manifest::Manifest;
 use crate::path::{PathError, RelPath};
 use crate::policy::{Policy, PolicyError};
-use crate::resolve::{Dir, Stamp, Status};
+use crate::resolve::{Dir, Status};
 use crate::tree::Tree;
 use cache::Cache;
 use walk::{Found, Walk};
@@ -34,6 +34,7 @@ pub struct Scanner {
     policy: Policy,
     cache: Cache,
     manifest: Manifest,
+    kept: BTreeSet<RelPath>,
     /// What each tree was when it was last seen.
     seen: BTreeMap<RelPath, Seen>,
 }
@@ -137,6 +138,7 @@ impl Scanner {
             policy,
             cache: Cache::default(),
             manifest: Manifest::new(),
+            kept: BTreeSet::new(),
             seen: BTreeMap::new(),
         }
     }
@@ -220,22 +222,15 @@ impl Scanner {
         Ok(found.scan)
     }
 
-    /// Takes note of what we ourselves put in place, whose content was verified.
-    pub(crate) fn learn(&mut self, path: &RelPath, entry: Option<&Entry>, status: Option<&Status>) {
-        match entry {
-            Some(entry) => {
-                if let (Some((_, content)), Some(status)) = (entry.content(), status) {
-                    self.cache.put(status.stamp, content, entry.xattrs.clone());
-                }
-                self.manifest.insert(path.clone(), entry.clone());
-            }
-            None => self.manifest.remove_within(path),
-        }
+    /// Directories that count only for what is replicated in them.
+    pub(crate) fn set_kept(&mut self, kept: BTreeSet<RelPath>) {
+        self.kept = kept;
     }
 
-    /// The content of a file in exactly this state, if it was hashed and cannot have changed unseen.
-    pub(crate) fn known(&self, stamp: &Stamp) -> Option<crate::digest::Digest> {
-        self.cache.get(stamp).map(|(content, _)| content)
+    /// Takes note of what we ourselves put in place.
+    pub(crate) fn replace(&mut self, manifest: Manifest, kept: BTreeSet<RelPath>) {
+        self.manifest = manifest;
+        self.kept = kept;
     }
 
     /// Looks at a path, or at the nearest directory above it that is known. What was looked at.
@@ -263,7 +258,8 @@ impl Scanner {
             while let Some(dir) = above.filter(|dir| dir.depth() > 1) {
                 let Ok(tree) = self.tree_of(&dir) else { break };
                 let verdict = tree.filter.judge(dir.split_tree().1, true);
-                if verdict != Verdict::Descend || manifest.within(&dir).nth(1).is_some() {
+                let hollow = verdict == Verdict::Descend || self.kept.contains(&dir);
+                if !hollow || manifest.within(&dir).nth(1).is_some() {
                     break;
                 }
                 manifest.remove(&dir);
@@ -278,6 +274,7 @@ impl Scanner {
             policy: &self.policy,
             cache: &mut self.cache,
             before: &self.manifest,
+            kept: &self.kept,
             found,
         }
     }

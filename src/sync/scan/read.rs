@@ -8,9 +8,9 @@ use rustix::io::{Errno, Result};
 use super::cache::now_ns;
 use crate::digest::{Digest, Domain, Hasher};
 use crate::entry::Xattrs;
-use crate::manifest::{XATTR_BYTES_MAX, XATTR_NAME_BYTES_MAX, XATTRS_MAX};
+use crate::manifest::{XATTR_BYTES_MAX, XATTRS_MAX};
 use crate::policy::Policy;
-use crate::resolve::{Dir, Status};
+use crate::resolve::{Dir, Status, xattr_names};
 
 /// How often a file that changes while it is read is read before it is left for later.
 const ATTEMPTS: usize = 3;
@@ -102,17 +102,4 @@ pub(crate) fn xattrs(file: impl AsFd, policy: &Policy) -> Result<Xattrs> {
         return Err(Errno::TOOBIG);
     }
     Ok(found)
-}
-
-/// All names; none where the file system has no such thing.
-pub(crate) fn xattr_names(file: impl AsFd) -> Result<Vec<Vec<u8>>> {
-    let mut list = vec![0; XATTR_BYTES_MAX];
-    let length = match fs::flistxattr(&file, &mut list[..]) {
-        Ok(length) => length,
-        Err(Errno::NOTSUP) => 0,
-        Err(error) => return Err(error),
-    };
-    let names = list[..length].split(|byte| *byte == 0);
-    let named = names.filter(|name| (1..=XATTR_NAME_BYTES_MAX).contains(&name.len()));
-    Ok(named.map(<[u8]>::to_vec).collect())
 }

@@ -1,6 +1,6 @@
 //! The walk through one tree, from descriptor to descriptor.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -35,6 +35,8 @@ pub(super) struct Walk<'a> {
     pub(super) cache: &'a mut Cache,
     /// What was there before: what an unstable file is taken to be.
     pub(super) before: &'a Manifest,
+    /// Directories that count only for what is replicated in them.
+    pub(super) kept: &'a BTreeSet<RelPath>,
     pub(super) found: &'a mut Found,
 }
 
@@ -76,8 +78,8 @@ impl Walk<'_> {
             let below = below.map_err(|fault| ScanError::Name(path.clone(), fault))?;
             self.one(dir, &below, verdict)?;
         }
-        let hollow = verdict == Verdict::Descend && self.found.entries.len() == at + 1;
-        if hollow && path.depth() > 1 {
+        let only_way = verdict == Verdict::Descend || self.kept.contains(path);
+        if only_way && path.depth() > 1 && self.found.entries.len() == at + 1 {
             self.found.entries.pop();
         }
         Ok(())
