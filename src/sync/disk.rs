@@ -1,14 +1,16 @@
 //! One category of this node, as the service uses it: its store, its configuration, its programs. Everything here blocks.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::blocks::{BLOCK_BYTES, Run, WHOLE_BYTES_MAX};
-use crate::category::{Category, Contents};
+use crate::category::{Category, Contents, export_directory};
 use crate::category_id::CategoryId;
 use crate::digest::Digest;
-use crate::filter::{Filter, FilterSpec};
+use crate::export::Export;
 use crate::frame::{Content, Look, Needed, Refusal, Text, TransferId, pack};
 use crate::hooks::{Call, Moment};
 use crate::lineage::{CommitRecord, Epoch, Lineage, NodeId};
@@ -46,6 +48,7 @@ pub struct Disk {
     me: NodeId,
     trees: Vec<Tree>,
     store: Store,
+    export: Option<Export>,
     incoming: Option<Incoming>,
 }
 
@@ -78,7 +81,9 @@ impl Disk {
             category: id.clone(),
             why,
         };
-        let trees = trees(&category, state).map_err(&failed)?;
+        let trees = category.trees(state);
+        let trees = trees.map_err(|error| failed(error.to_string()))?;
+        let export = export(&category, state).map_err(&failed)?;
         let spec = StoreSpec {
             category: id.clone(),
             state: state.join(id.as_str()),
@@ -93,6 +98,7 @@ impl Disk {
             me,
             trees,
             store,
+            export,
             incoming: None,
         })
     }
@@ -132,6 +138,32 @@ impl Disk {
             }
         };
         scanned.map_err(|error| error.to_string())
+    }
+
+    /// How often an export is made, if this category is one.
+    pub fn exported_every(&self) -> Option<Duration> {
+        match &self.category.contents {
+            Contents::Files(_) => None,
+            Contents::Export(exporter) => Some(exporter.every),
+        }
+    }
+
+    /// On the Active: write the state to its file. Elsewhere: let go of what it is taken from.
+    ///
+    /// # Errors
+    /// A sentence; the file is as it was.
+    pub fn export(&mut self, active: bool) -> Result<(), String> {
+        match &mut self.export {
+            Some(export) if active => {
+                let taken = export.take();
+                taken.map(|_| ()).map_err(|error| error.to_string())
+            }
+            Some(export) => {
+                export.release();
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Lets the next look find trees empty: somebody said that it is meant.
@@ -308,6 +340,7 @@ impl Disk {
         let validate = self.category.hooks.validate.as_ref();
         let staged = self.store.stage(Target {
             manifest: (*incoming.next).clone(),
+            epoch: records.last().map_or(Epoch(0), |record| record.epoch),
             records,
             replace,
             force,
@@ -375,7 +408,10 @@ impl Disk {
             .take_if(|incoming| incoming.transfer == transfer);
     }
 
-    fn reload(&self, generation: u64) -> Result<(), String> {
+    fn reload(&mut self, generation: u64) -> Result<(), String> {
+        if let Some(export) = &mut self.export {
+            export.put(generation).map_err(|error| error.to_string())?;
+        }
         let Some(hook) = &self.category.hooks.reload else {
             return Ok(());
         };
@@ -391,28 +427,24 @@ impl Disk {
     }
 }
 
+/// An exported category's directory is ours, and made.
+fn export(category: &Category, state: &Path) -> Result<Option<Export>, String> {
+    let Contents::Export(exporter) = &category.contents else {
+        return Ok(None);
+    };
+    let directory = export_directory(state, &category.id);
+    let mut make = std::fs::DirBuilder::new();
+    let made = make.recursive(true).mode(0o700).create(&directory);
+    made.map_err(|error| format!("{}: {error}", directory.display()))?;
+    Ok(Some(Export::new(&category.id, exporter, state)))
+}
+
 fn current(
     incoming: &mut Option<Incoming>,
     transfer: TransferId,
 ) -> Result<&mut Incoming, Refusal> {
     let current = incoming.as_mut().filter(|one| one.transfer == transfer);
     current.ok_or(Refusal::Voided)
-}
-
-fn trees(category: &Category, state: &Path) -> Result<Vec<Tree>, String> {
-    let spec = match &category.contents {
-        Contents::Files(files) => FilterSpec {
-            include: files.include.clone(),
-            exclude: files.exclude.clone(),
-            node_local: files.node_local.clone(),
-        },
-        Contents::Export(_) => FilterSpec::default(),
-    };
-    let filter = Filter::new(&spec).map_err(|error| error.to_string())?;
-    let trees = category.trees(state).into_iter().map(|tree| {
-        Tree::new(&tree.name, tree.directory, filter.clone()).map_err(|error| error.to_string())
-    });
-    trees.collect()
 }
 
 /// What the store says, as the Active reads it.

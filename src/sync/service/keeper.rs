@@ -51,6 +51,7 @@ pub(super) struct KeeperHandle {
 struct Notes {
     watch: Option<String>,
     look: Option<String>,
+    export: Option<String>,
     scan: Vec<String>,
 }
 
@@ -76,7 +77,12 @@ impl KeeperHandle {
 
     pub(super) fn notes(&self) -> Vec<String> {
         let notes = lock(&self.notes);
-        let all = notes.watch.iter().chain(&notes.look).chain(&notes.scan);
+        let all = notes
+            .watch
+            .iter()
+            .chain(&notes.look)
+            .chain(&notes.export)
+            .chain(&notes.scan);
         all.map(|note| format!("{}: {note}", self.id)).collect()
     }
 
@@ -119,6 +125,8 @@ struct Keeper {
     scrub_every: Duration,
     scrub_at: Deadline,
     walk_at: Deadline,
+    export_every: Option<Duration>,
+    export_at: Deadline,
 }
 
 /// Start one; it ends with the runtime.
@@ -134,6 +142,7 @@ pub(super) fn start(
     });
     let (asks, asked) = mpsc::channel(16);
     let notes = Arc::new(Mutex::new(Notes::default()));
+    let export_every = disk.exported_every();
     let watcher = Watcher::new(trees.clone());
     let unwatched = watcher.as_ref().err().map(|error| {
         format!(
@@ -154,6 +163,8 @@ pub(super) fn start(
         scrub_every: settings.scrub_every,
         scrub_at: Deadline::now() + settings.scrub_every,
         walk_at: Deadline::now() + WALK_EVERY,
+        export_every,
+        export_at: Deadline::now(),
     };
     tokio::spawn(keeper.run(asked));
     KeeperHandle {
@@ -189,12 +200,30 @@ impl Keeper {
                     self.scrub_at = Deadline::now() + self.scrub_every;
                 }
                 () = sleep_until(self.walk_at) => self.walk_if_blind().await,
+                () = sleep_until(self.export_at), if self.export_every.is_some() => {
+                    self.export().await;
+                }
                 changed = self.standing.changed() => match changed {
-                    Ok(()) => drop(self.look(Look::Walk).await),
+                    Ok(()) => {
+                        self.export().await;
+                        drop(self.look(Look::Walk).await);
+                    }
                     Err(_) => return,
                 },
             }
         }
+    }
+
+    /// What comes of it is a change like any other, which the watcher tells.
+    async fn export(&mut self) {
+        let Some(every) = self.export_every else {
+            return;
+        };
+        self.export_at = Deadline::now() + every;
+        let active = matches!(*self.standing.borrow(), Standing::Active { .. });
+        let disk = Arc::clone(&self.disk);
+        let done = tokio::task::spawn_blocking(move || lock(&disk).export(active)).await;
+        lock(&self.notes).export = done.unwrap_or_else(|_| Err(ending())).err();
     }
 
     fn hinted(&mut self, hint: std::io::Result<Hint>) {

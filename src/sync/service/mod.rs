@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use office::{Gate, Right};
 
+use crate::confine::Confined;
 use crate::disk::{Disk, DiskError};
 use crate::identity::{Identity, IdentityError, SECRET_BYTES, Side};
 use crate::lineage::NodeId;
@@ -50,6 +51,10 @@ pub struct Spec {
     pub socket: PathBuf,
     /// Who may ask what at the socket.
     pub gate: Gate,
+    /// How the process was confined, for the status.
+    pub confined: Option<Confined>,
+    /// Called once, when the socket is there.
+    pub ready: Box<dyn FnOnce() + Send>,
 }
 
 /// Why the service does not run.
@@ -87,6 +92,7 @@ pub async fn run(spec: Spec, roles: Arc<dyn RoleSource>) -> Result<(), ServiceEr
         path: spec.socket.display().to_string(),
         error,
     })?;
+    (spec.ready)();
     let mut tasks = tokio::task::JoinSet::new();
     let (said, standing) = watch::channel(Standing::Unknown);
     tasks.spawn(follow(Arc::clone(&roles), said));
@@ -102,6 +108,7 @@ pub async fn run(spec: Spec, roles: Arc<dyn RoleSource>) -> Result<(), ServiceEr
         roles,
         standing,
         keepers,
+        spec.confined,
     ));
     let (callers, calls) = mpsc::channel(CALLERS);
     for way in shared.settings.ways.clone() {

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::keeper::KeeperHandle;
 use crate::category_id::CategoryId;
+use crate::confine::Confined;
 use crate::contents::Signatures;
 use crate::control::Report;
 use crate::diff::Change;
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) standing: watch::Receiver<Standing>,
     pub(super) keepers: Vec<KeeperHandle>,
     pub(super) signatures: Signatures,
+    confined: Option<Confined>,
     started: Instant,
     session: Mutex<Session>,
 }
@@ -72,6 +74,7 @@ impl Shared {
         roles: Arc<dyn RoleSource>,
         standing: watch::Receiver<Standing>,
         keepers: Vec<KeeperHandle>,
+        confined: Option<Confined>,
     ) -> Self {
         Self {
             version,
@@ -82,6 +85,7 @@ impl Shared {
             standing,
             keepers,
             signatures: Signatures::default(),
+            confined,
             started: Instant::now(),
             session: Mutex::default(),
         }
@@ -167,6 +171,7 @@ impl Shared {
                 let since = now.saturating_sub(session.ended_at);
                 self.unknown(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             },
+            confined: self.confined.clone(),
             notes: notes.collect(),
         }
     }

@@ -188,6 +188,8 @@ fn node(place: &Path, side: Side, ends: [SocketAddr; 2], hooks: Hooks) -> Node {
         state: at.join("state"),
         socket: at.join("sync.sock"),
         gate: Arc::new(|_, _, _| Right::Change),
+        confined: None,
+        ready: Box::new(|| ()),
     };
     Node {
         place,
