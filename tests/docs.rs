@@ -119,12 +119,34 @@ fn the_examples_of_sync_are_a_configuration() {
     let blocks = blocks(&read("docs/sync.md"), "toml");
     assert_eq!(blocks.len(), 5);
     let text = format!("{}\n{}", pair.join("\n"), blocks.join("\n"));
-    let config = Config::parse(&Source::new("docs/sync.md", text)).unwrap_or_else(|it| panic!("{it}"));
+    let config =
+        Config::parse(&Source::new("docs/sync.md", text)).unwrap_or_else(|it| panic!("{it}"));
     let categories = config.sync.unwrap().categories;
     let names: Vec<&str> = categories.iter().map(|it| it.id.as_str()).collect();
-    for name in ["firewall", "proxy", "quarantine", "policy-db", "bans", "leases"] {
+    for name in [
+        "firewall",
+        "proxy",
+        "quarantine",
+        "policy-db",
+        "bans",
+        "leases",
+    ] {
         assert!(names.contains(&name), "{names:?}");
     }
+}
+
+#[test]
+fn the_examples_of_the_sync_language_are_requests() {
+    let text = read("docs/sync.md");
+    let lines = text
+        .lines()
+        .filter(|line| line.starts_with("{\"request\":"));
+    let parsed = lines.map(|line| {
+        serde_json::from_str::<fencepost_sync::control::RequestLine>(line)
+            .unwrap_or_else(|error| panic!("{line}: {error}"))
+    });
+    assert_eq!(parsed.count(), 2);
+    assert!(text.contains(fencepost_sync::control::SOCKET_PATH));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::category_id::CategoryId;
 use crate::diff::{Change, Difference};
 use crate::session::{CategoryStatus, Standing};
 
-/// Where the service listens unless told otherwise.
-pub const SOCKET_PATH: &str = "/run/fencepost/sync.sock";
+/// Where the service listens unless told otherwise. Not in the agent's directory, which goes when the agent is stopped.
+pub const SOCKET_PATH: &str = "/run/fencepost-sync/control.sock";
 /// Longest request line in bytes.
 pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// Longest reply line in bytes.
