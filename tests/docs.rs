@@ -146,6 +146,20 @@ fn the_examples_of_sync_are_a_configuration() {
 }
 
 #[test]
+fn the_examples_of_the_sync_language_are_requests() {
+    let text = read("docs/sync.md");
+    let lines = text
+        .lines()
+        .filter(|line| line.starts_with("{\"request\":"));
+    let parsed = lines.map(|line| {
+        serde_json::from_str::<fencepost_sync::control::RequestLine>(line)
+            .unwrap_or_else(|error| panic!("{line}: {error}"))
+    });
+    assert_eq!(parsed.count(), 2);
+    assert!(text.contains(fencepost_sync::control::SOCKET_PATH));
+}
+
+#[test]
 fn every_preset_is_documented_and_all_that_none_of_them_carries() {
     let text = read("docs/sync.md");
     let shipped = fencepost::config::sync::shipped().unwrap();

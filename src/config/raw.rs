@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::check::RawCheck;
 use super::pair::{self, RawLink, RawMeans, RawPair, RawPairTopology, RawVip};
 use super::places::{Places, SegmentPlaces, of};
-use super::sync::{self, RawActivation, RawCategory, RawSync};
+use super::sync::{self, RawCategory, RawSync};
 use super::{Adapter, CarrierWatch, CarrierWhenCut, Config, Segment, Topology};
 use crate::board::controller::{CutState, SegmentSettings};
 use crate::board::raw::words;
@@ -54,8 +54,6 @@ struct RawConfig {
     sync: Option<Spanned<RawSync>>,
     #[serde(default)]
     category: Vec<Spanned<RawCategory>>,
-    #[serde(default)]
-    activation: Vec<RawActivation>,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -151,7 +149,6 @@ impl RawConfig {
         let sync = sync::understand(
             self.sync.as_ref(),
             &self.category,
-            &self.activation,
             &sync::Around {
                 pair: pair.as_ref(),
                 own: own.into_iter().chain(key_file).collect(),

@@ -1,4 +1,4 @@
-//! `[sync]`, `[[category]]` and `[[activation]]`: what the pair keeps alike.
+//! `[sync]` and `[[category]]`: what the pair keeps alike.
 //!
 //! The same on both nodes, like the rest of a pair's file. A category is a preset, files in place, a SQLite database, or a
 //! pair of programs; whatever a node keeps to itself (host keys, its own addresses, licences, Fencepost itself) is left
@@ -11,7 +11,7 @@ mod programs;
 mod raw;
 
 pub use preset::{Never, Preset, Shipped, shipped};
-pub(super) use raw::{Around, RawActivation, RawCategory, RawSync, understand};
+pub(super) use raw::{Around, RawCategory, RawSync, understand};
 
 #[cfg(test)]
 #[path = "sync/tests.rs"]

@@ -24,14 +24,6 @@ pub(super) fn write(settings: &Settings, out: &mut String) -> core::fmt::Result 
     for category in &settings.categories {
         write_category(category, out)?;
     }
-    for activation in &settings.activations {
-        writeln!(
-            out,
-            "  run {:<16} {}",
-            activation.name,
-            program(&activation.hook)
-        )?;
-    }
     Ok(())
 }
 

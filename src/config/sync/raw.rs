@@ -1,21 +1,16 @@
 //! `[sync]` as written, and what must hold between all categories.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use fencepost_sync::category::{CATEGORIES_MAX, Category, Claim, Contents, Source, overlap};
-use fencepost_sync::settings::{
-    ACTIVATIONS_MAX, Activation, HookPaths, STANDARD_PORT, Settings, Way,
-};
+use fencepost_sync::settings::{HookPaths, STANDARD_PORT, Settings, Way};
 use serde::Deserialize;
 use toml::Spanned;
 
 pub(in crate::config) use super::category::RawCategory;
 use super::preset::{Shipped, shipped};
-use super::programs::program;
-use crate::board::raw::words;
 use crate::config::pair::{Pair, PairLink};
 use crate::config::raw::{millis, path};
 use crate::diagnose::{Findings, Mistake};
@@ -38,14 +33,6 @@ pub(in crate::config) struct RawSync {
     hooks_write: Vec<Spanned<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct RawActivation {
-    name: Spanned<String>,
-    argv: Spanned<Vec<String>>,
-    timeout_ms: Option<Spanned<i64>>,
-}
-
 /// What the rest of the file says that matters here.
 pub(in crate::config) struct Around<'a> {
     /// The pair, if there is one.
@@ -58,16 +45,18 @@ pub(in crate::config) struct Around<'a> {
 pub(in crate::config) fn understand(
     sync: Option<&Spanned<RawSync>>,
     categories: &[Spanned<RawCategory>],
-    activations: &[RawActivation],
     around: &Around<'_>,
     findings: &mut Findings,
 ) -> Option<Settings> {
     let Some(sync) = sync else {
-        let part = categories.first().map(|it| ("category", it.span()));
-        let part = part.or_else(|| activations.first().map(|it| ("activation", it.name.span())));
-        if let Some((what, place)) = part {
-            let text = format!("a [[{what}]] is a part of sync, and this file has no [sync]");
-            findings.refuse(Mistake::new(place, text).help("add a [sync] table; it may be empty"));
+        if let Some(category) = categories.first() {
+            findings.refuse(
+                Mistake::new(
+                    category.span(),
+                    "a [[category]] is a part of sync, and this file has no [sync]",
+                )
+                .help("add a [sync] table; it may be empty"),
+            );
         }
         return None;
     };
@@ -115,7 +104,7 @@ pub(in crate::config) fn understand(
             .as_ref()
             .map_or(10, |raw| findings.number("history", raw, 0..=1_000_u16)),
         categories: all(categories, &shipped, around, findings),
-        activations: named(activations, findings),
+        activations: Vec::new(),
         hook_paths: HookPaths {
             read: paths(&raw.hooks_read, findings),
             write: paths(&raw.hooks_write, findings),
@@ -236,27 +225,6 @@ fn held(claims: &[Claim], own: &Path) -> bool {
     claims
         .iter()
         .any(|claim| claim.holds(own) || claim.path.starts_with(own))
-}
-
-fn named(raw: &[RawActivation], findings: &mut Findings) -> Vec<Activation> {
-    if let Some(extra) = raw.get(ACTIVATIONS_MAX) {
-        findings.refuse(Mistake::new(
-            extra.name.span(),
-            format!("more than {ACTIVATIONS_MAX} activations"),
-        ));
-    }
-    let mut seen = BTreeSet::new();
-    let mut all = Vec::new();
-    for one in raw.iter().take(ACTIVATIONS_MAX) {
-        let name = words::name(&one.name, findings);
-        if !seen.insert(name.clone()) {
-            let text = format!("activation `{name}` is named twice");
-            findings.refuse(Mistake::new(one.name.span(), text).label("each name once"));
-        }
-        let hook = program(&one.argv, "timeout_ms", &one.timeout_ms, findings);
-        all.push(Activation { name, hook });
-    }
-    all
 }
 
 fn paths(raw: &[Spanned<String>], findings: &mut Findings) -> Vec<PathBuf> {

@@ -130,10 +130,6 @@ name = "sets"
 export = ["/usr/local/bin/sets", "save"]
 import = ["/usr/local/bin/sets", "load", "{staged}"]
 owner = [0, 0]
-[[activation]]
-name = "renew"
-argv = ["/usr/bin/certbot", "renew"]
-timeout_ms = 60000
 "#,
     );
     let ids: Vec<&str> = settings
@@ -185,7 +181,6 @@ timeout_ms = 60000
         settings.categories[2].policy.owners,
         Owners::Fixed { uid: 0, gid: 0 }
     );
-    assert_eq!(settings.activations[0].name, "renew");
     assert_eq!(settings.hook_paths.write, [PathBuf::from("/run/app")]);
 }
 
