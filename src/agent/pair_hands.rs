@@ -14,7 +14,7 @@ use crate::node::Event;
 use crate::node::pair::{
     Carrier, FenceReport, LinkSet, PairAction, PairEvent, PairMemory, Presence,
 };
-use crate::wire::Message;
+use crate::wire::{Message, Role};
 
 /// One end per acting thread of the pair.
 pub struct PairHands {
@@ -24,6 +24,8 @@ pub struct PairHands {
     pub vips: VipOrders,
     /// The program told of changes of role, if there is one.
     pub hooks: Option<Outbox<Transition>>,
+    /// Connection tracking, if it moves.
+    pub tracking: Option<Outbox<Role>>,
     /// Units bound to the role, if there are any.
     pub services: Option<Outbox<ServicesOrder>>,
     /// What must be remembered.
@@ -77,7 +79,8 @@ impl PairHands {
     pub fn flush(&mut self) -> Flushed {
         let hooks = self.hooks.as_mut().map_or(Flushed::All, Outbox::flush);
         let services = self.services.as_mut().map_or(Flushed::All, Outbox::flush);
-        let all = [hooks, services, self.ledger.flush()];
+        let tracking = self.tracking.as_mut().map_or(Flushed::All, Outbox::flush);
+        let all = [hooks, services, tracking, self.ledger.flush()];
         if all.contains(&Flushed::Partly) {
             Flushed::Partly
         } else {
@@ -86,6 +89,10 @@ impl PairHands {
     }
 
     fn advertise(&mut self, transition: Transition) -> Option<PairEvent> {
+        if let Some(tracking) = &mut self.tracking {
+            // Behind by many changes of role: the last one that is carried out is as good.
+            let _behind = tracking.push(transition.role);
+        }
         let pushed = self.hooks.as_mut()?.push(transition);
         pushed.err().map(|_| PairEvent::HookEnded {
             role: transition.role,

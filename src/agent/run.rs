@@ -23,11 +23,12 @@ use crate::io::clock::Clock;
 use crate::io::control;
 use crate::io::controller_thread;
 use crate::io::desk::{self, Desk};
-use crate::io::inbox::{Inbox, Inlets, inbox};
+use crate::io::inbox::{Inbox, Inlet, Inlets, inbox};
 use crate::io::left::LeftNote;
 use crate::io::realtime::{self, Grant, Priority};
 use crate::io::recorder::{self, Recorder};
 use crate::io::services::{self, ServicesOrder};
+use crate::io::tracking::Tracker;
 use crate::io::watchdog;
 use crate::io::{history, hooks, ledger, links, lock, random, signals, systemd, vips};
 use crate::node::pair::PairEvent;
@@ -227,9 +228,16 @@ fn start_pair(
         tracing::warn!("foreign claims to vips are not heard: {error}");
     }
     let answers = inlets.urgent.clone();
+    let tracker = spec.tracker.clone();
+    let committed = inlets.ordinary.clone();
     let (vips, thread) = vips::start(
         spec.vips,
         spec.vip_lifetime,
+        move || {
+            if let Some(Err(error)) = tracker.as_ref().and_then(Tracker::commit) {
+                tell_tracking(&committed, error);
+            }
+        },
         move |answer| {
             if let Some(event) = of_addresses(answer) {
                 let _ended = answers.tell(Event::Pair(Box::new(event)));
@@ -285,14 +293,29 @@ fn start_pair(
             Some(services)
         }
     };
+    let tracking = match spec.tracker {
+        None => None,
+        Some(tracker) => {
+            let failed = inlets.ordinary.clone();
+            let (tracking, thread) = tracker.start(move |error| tell_tracking(&failed, error))?;
+            crew.push(("tracking", thread));
+            Some(tracking)
+        }
+    };
     Ok(PairHands {
         hooks,
+        tracking,
         services,
         links,
         vips,
         ledger,
         unsent: 0,
     })
+}
+
+fn tell_tracking(inlet: &Inlet, error: String) {
+    let event = PairEvent::TrackingFailed { error };
+    let _ended = inlet.tell(Event::Pair(Box::new(event)));
 }
 
 fn make_directory(path: &Path) {

@@ -14,6 +14,7 @@ use crate::io::links::LinkSpec;
 use crate::io::netlink::Vip;
 use crate::io::realtime::Priority;
 use crate::io::services::ServicesSpec;
+use crate::io::tracking::Tracker;
 use crate::io::watchdog::WatchdogSpec;
 use crate::node::Policy;
 use crate::node::policy::Commissioning;
@@ -64,6 +65,8 @@ pub struct PairSpec {
     pub hook: Option<HookSpec>,
     /// Of each address in the kernel.
     pub vip_lifetime: Duration,
+    /// conntrackd, if it is used.
+    pub tracker: Option<Tracker>,
     /// Units bound to the role.
     pub services: Option<ServicesSpec>,
 }
@@ -147,6 +150,7 @@ impl PairSpec {
                 },
             }),
             vip_lifetime: pair.vip_lifetime,
+            tracker: pair.conntrackd.map(Tracker::new),
             services: pair.services.as_ref().map(|services| ServicesSpec {
                 units: services.units.clone(),
                 limit: services.limit,
