@@ -168,7 +168,14 @@ impl RawPair {
                 findings,
             ),
             handovers_per_hour_max: handovers.unwrap_or(6),
-            vip_lifetime: Duration::from_secs(u64::from(lifetime.unwrap_or(6))),
+            vip_lifetime: lifetime.map_or_else(
+                || {
+                    self.profile
+                        .unwrap_or(TimingProfile::Default)
+                        .vip_lifetime()
+                },
+                |seconds| Duration::from_secs(u64::from(seconds)),
+            ),
             notify: self.notify(findings),
             services: services::understand(self, findings),
             conntrackd: self.conntrackd(findings),
