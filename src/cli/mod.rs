@@ -16,6 +16,7 @@ mod events;
 mod exit;
 mod explain;
 mod failsafe;
+mod fence_test;
 mod generate;
 mod hardware;
 mod ink;
@@ -85,6 +86,7 @@ enum Command {
     Switchover(switchover::Options),
     Explain(explain::Options),
     ConfirmPeerDead(confirm_peer_dead::Options),
+    FenceTest(fence_test::Options),
     #[command(subcommand)]
     Pair(pair::Command),
     #[command(subcommand)]
@@ -125,6 +127,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Switchover(options) => switchover::run(global, options),
         Command::Explain(options) => explain::run(global, &options),
         Command::ConfirmPeerDead(options) => confirm_peer_dead::run(global, options),
+        Command::FenceTest(options) => fence_test::run(global, options),
         Command::Pair(command) => pair::run(global, command),
         Command::Board(command) => board::run(global, command),
         Command::Replay(options) => replay::run(&options),

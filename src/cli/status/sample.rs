@@ -81,6 +81,7 @@ pub(in crate::cli) fn backup() -> PairStatus {
             proven_at: heard(120),
             fault: None,
         }],
+        fence_test: None,
         stale_messages: 0,
         fence_orders_refused: 0,
         refusals: vec![Refusal::PeerServes],

@@ -21,6 +21,7 @@ use crate::wire::BootId;
 
 mod active;
 mod claim;
+pub mod drill;
 pub mod event;
 pub(in crate::node) mod ground;
 #[cfg(not(test))]
@@ -59,6 +60,7 @@ pub(super) use lease::KickRight;
 
 use active::Active;
 use claim::{Claim, Stage};
+use drill::Drill;
 use ground::{Ground, Moving, Place};
 use guard::Guard;
 use lease::Lease;
@@ -95,6 +97,8 @@ pub(super) struct Pair {
     claim: Option<Claim>,
     active: Option<Active>,
     switchover: Option<Switchover>,
+    /// The fence test under way, or the last one.
+    drill: Option<Drill>,
     /// The own hardware as of the last turn.
     ground: Option<Ground>,
     generation: Option<u32>,
@@ -154,6 +158,7 @@ impl Pair {
             claim: None,
             active: None,
             switchover: None,
+            drill: None,
             ground: None,
             generation: None,
             clear_since: None,
@@ -197,6 +202,7 @@ impl Pair {
         self.step_join(now);
         self.step_vips(now, out);
         self.step_word(now, out);
+        self.step_drill(now, out);
         self.reserve_epoch(now);
         let wanted = self.wanted_means();
         if self.wants_looks() {
@@ -316,7 +322,9 @@ impl Pair {
     fn wanted_means(&self) -> Option<usize> {
         match (&self.claim, &self.active) {
             (Some(claim), _) => claim.means(),
-            (None, Some(active)) => active.means(),
+            (None, Some(active)) => active
+                .means()
+                .or(self.drill.as_ref().and_then(Drill::means)),
             (None, None) => None,
         }
     }
@@ -324,6 +332,7 @@ impl Pair {
     fn wants_looks(&self) -> bool {
         self.claim.as_ref().is_some_and(Claim::wants_looks)
             || self.active.as_ref().is_some_and(Active::wants_looks)
+            || self.drill.as_ref().is_some_and(Drill::wants_looks)
     }
 
     /// An epoch for the next claim is saved before it is needed: the disk is not in the way of a takeover.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Pair;
+use super::drill::FenceTest;
 use super::policy::MeansKind;
 use super::refusal::Refusal;
 use crate::node::time::Instant;
@@ -40,6 +41,9 @@ pub struct PairStatus {
     pub links: Vec<LinkStatus>,
     /// Means.
     pub means: Vec<MeansStatus>,
+    /// The fence test under way, or the last one of this start of the agent.
+    #[serde(default)]
+    pub fence_test: Option<FenceTest>,
     /// Messages dropped as old or repeated.
     pub stale_messages: u64,
     /// Authentic orders to cut itself that it did not obey: of an epoch that is over, or without a heartbeat both ways.
@@ -106,6 +110,7 @@ impl Pair {
             talking: self.talking(now),
             links: self.link_status(),
             means: self.means_status(),
+            fence_test: self.drill.as_ref().map(|drill| drill.report.clone()),
             stale_messages: self.rejected,
             fence_orders_refused: self.orders_refused,
             refusals: self.takeover_refusals(now),
