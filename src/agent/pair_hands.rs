@@ -11,6 +11,7 @@ use crate::io::ledger::Save;
 use crate::io::links::{LinkOrder, LinkOrders, LinkReport};
 use crate::io::mailbox::{Flushed, Outbox};
 use crate::io::netlink;
+use crate::io::services::ServicesOrder;
 use crate::io::vips::{self, VipAnswer, VipOrder, VipOrders, VipVerb};
 use crate::node::Event;
 use crate::node::pair::{
@@ -28,6 +29,8 @@ pub struct PairHands {
     pub hooks: Option<Outbox<Transition>>,
     /// Programs that take the peer's power, by the index of their means.
     pub externals: BTreeMap<usize, Outbox<ExternalOrder>>,
+    /// Units bound to the role, if there are any.
+    pub services: Option<Outbox<ServicesOrder>>,
     /// What must be remembered.
     pub ledger: Outbox<Save<PairMemory>>,
     /// Messages that could not be handed over.
@@ -74,6 +77,9 @@ impl PairHands {
                         outcome: Err(why),
                     })
             }
+            PairAction::SetServices { number, wanted } => {
+                self.set_services(ServicesOrder { number, wanted })
+            }
             PairAction::Advertise { role, epoch } => self.advertise(Transition { role, epoch }),
             // The controller's, carried out by its thread.
             PairAction::TakeTicket | PairAction::ReadFence { .. } => None,
@@ -84,7 +90,8 @@ impl PairHands {
     pub fn flush(&mut self) -> Flushed {
         let hooks = self.hooks.as_mut().map_or(Flushed::All, Outbox::flush);
         let externals = self.externals.values_mut().map(Outbox::flush);
-        let all = externals.chain([hooks, self.ledger.flush()]);
+        let services = self.services.as_mut().map_or(Flushed::All, Outbox::flush);
+        let all = externals.chain([hooks, services, self.ledger.flush()]);
         // Each is flushed, whatever became of the others.
         all.fold(Flushed::All, |sum, one| match sum {
             Flushed::All => one,
@@ -113,6 +120,22 @@ impl PairHands {
         pushed.err().map(|_| PairEvent::HookEnded {
             role: transition.role,
             outcome: Err("roles change faster than it runs".to_owned()),
+        })
+    }
+
+    fn set_services(&mut self, order: ServicesOrder) -> Option<PairEvent> {
+        let refused = match &mut self.services {
+            None => Some("none are configured"),
+            Some(services) => services
+                .push(order)
+                .err()
+                .map(|_| "their thread has ended or is far behind; restart the agent"),
+        };
+        let ServicesOrder { number, wanted } = order;
+        refused.map(|why| PairEvent::ServicesSet {
+            number,
+            wanted,
+            outcome: Err(why.to_owned()),
         })
     }
 

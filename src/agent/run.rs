@@ -17,6 +17,7 @@ use super::setup::{Memory, PairSpec, Setup};
 use super::snapshot::Snapshot;
 use super::stats::LoopStats;
 use super::{Agent, ExitReason};
+use crate::io::carriers;
 use crate::io::checks;
 use crate::io::claims;
 use crate::io::clock::Clock;
@@ -29,6 +30,7 @@ use crate::io::left::LeftNote;
 use crate::io::mailbox::Outbox;
 use crate::io::realtime::{self, Grant, Priority};
 use crate::io::recorder::{self, Recorder};
+use crate::io::services::{self, ServicesOrder};
 use crate::io::watchdog;
 use crate::io::{history, hooks, ledger, links, lock, random, signals, systemd, vips};
 use crate::node::pair::PairEvent;
@@ -149,7 +151,11 @@ fn start(
         setup.bus_priority,
     )?;
     crew.push(("controller", thread));
-    // These two end with the process.
+    // These three end with the process.
+    let ports = carriers::start(&setup.checks, inlets.ordinary.clone(), setup.bus_priority);
+    if let Err(error) = ports {
+        tracing::warn!("changes of carrier are not heard, checks find them by looking: {error}");
+    }
     let _checks = checks::start(setup.checks, inlets.ordinary.clone())?;
     let path = setup.socket.path.clone();
     let inlet = inlets.ordinary.clone();
@@ -266,9 +272,27 @@ fn start_pair(
         }
     };
     let externals = start_externals(spec.externals, inlets, crew)?;
+    let services = match spec.services {
+        None => None,
+        Some(units) => {
+            let ended = inlets.ordinary.clone();
+            let (services, thread) = services::start(units, move |order, outcome| {
+                let ServicesOrder { number, wanted } = order;
+                let event = PairEvent::ServicesSet {
+                    number,
+                    wanted,
+                    outcome,
+                };
+                let _ended = ended.tell(Event::Pair(Box::new(event)));
+            })?;
+            crew.push(("services", thread));
+            Some(services)
+        }
+    };
     Ok(PairHands {
         externals,
         hooks,
+        services,
         links,
         vips,
         ledger,

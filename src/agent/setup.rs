@@ -14,6 +14,7 @@ use crate::io::hooks::HookSpec;
 use crate::io::links::LinkSpec;
 use crate::io::netlink::Vip;
 use crate::io::realtime::Priority;
+use crate::io::services::ServicesSpec;
 use crate::io::watchdog::WatchdogSpec;
 use crate::node::Policy;
 use crate::node::policy::Commissioning;
@@ -66,6 +67,8 @@ pub struct PairSpec {
     pub externals: Vec<(usize, ExternalSpec)>,
     /// Of each address in the kernel.
     pub vip_lifetime: Duration,
+    /// Units bound to the role.
+    pub services: Option<ServicesSpec>,
 }
 
 /// Priorities as keepalived's documentation has them.
@@ -148,6 +151,10 @@ impl PairSpec {
             }),
             externals: externals(pair),
             vip_lifetime: pair.vip_lifetime,
+            services: pair.services.as_ref().map(|services| ServicesSpec {
+                units: services.units.clone(),
+                limit: services.limit,
+            }),
         })
     }
 }

@@ -63,6 +63,7 @@ impl Site {
             }
         };
         reorder(&mut config, &chosen);
+        let topology = config.topology;
         let mut settings = Vec::new();
         for (index, segment) in config.segments.iter_mut().enumerate() {
             let places = &config.places.segments[index];
@@ -70,6 +71,7 @@ impl Site {
             refuse_impossible_fail(segment, &part.segments[index], places, &mut findings);
             settings.push(derive(
                 segment,
+                topology,
                 &part.segments[index],
                 places,
                 &mut findings,

@@ -4,6 +4,7 @@
 //! other's verbs, never decide, and try once; each says in its own head what happens when it dies.
 
 pub mod announce;
+pub mod carriers;
 pub mod checks;
 pub mod claims;
 pub mod clock;
@@ -23,10 +24,12 @@ pub mod links;
 pub mod lock;
 pub mod mailbox;
 pub mod netlink;
+pub mod program;
 pub mod random;
 pub mod realtime;
 pub mod recorder;
 pub mod remote_board;
+pub mod services;
 pub mod signals;
 pub mod sys;
 pub mod systemd;

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use fencepost::node::Instant;
 use fencepost::node::pair::PairStatus;
 use fencepost::node::pair::policy::MeansKind;
-use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus};
+use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus, ServicesStatus};
 use fencepost::wire::Role;
 
-use crate::cli::sentence::span;
+use crate::cli::sentence::{self, span};
 
 pub(super) fn render(pair: &PairStatus, now: Instant) -> String {
     let mut lines = vec![
@@ -26,6 +26,8 @@ pub(super) fn render(pair: &PairStatus, now: Instant) -> String {
             .iter()
             .map(|means| (format!("means {}", means.name), proven(means, now))),
     );
+    let units = pair.services.iter();
+    lines.extend(units.map(|units| ("services".to_owned(), services(units))));
     lines.push(("takeover".to_owned(), takeover(pair)));
     lines
         .into_iter()
@@ -130,6 +132,15 @@ fn proven(means: &MeansStatus, now: Instant) -> String {
     }
 }
 
+fn services(units: &ServicesStatus) -> String {
+    let wanted = sentence::units(units.wanted);
+    match &units.fault {
+        Some(fault) => format!("NOT {wanted}: {fault}"),
+        None if units.done => wanted.to_owned(),
+        None => format!("being {wanted}"),
+    }
+}
+
 fn takeover(pair: &PairStatus) -> String {
     match (&pair.claim, pair.refusals.as_slice()) {
         (Some(claim), _) => format!("under way: {claim}"),
@@ -160,6 +171,7 @@ peer              Active in epoch 7; heard 4 ms ago, both ways
 link cable        heard 4 ms ago
 link lan          heard 9 ms ago; refused by the peer's kernel 2 times
 means fence-wire  proven 120 ms ago
+services          stopped
 takeover          no: the peer serves and is no worse
 ";
         assert_eq!(text, wanted);

@@ -8,8 +8,8 @@ use fencepost::control::{AgentStatus, HistoryHealth};
 use fencepost::io::realtime::Grant;
 use fencepost::node::event::{Standing, Verdict, WatchdogFacts};
 use fencepost::node::pair::policy::MeansKind;
-use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus};
-use fencepost::node::pair::{PairStatus, Refusal};
+use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus, ServicesStatus};
+use fencepost::node::pair::{PairStatus, Refusal, ServicesWanted};
 use fencepost::node::policy::{Arming, CheckSeverity, Commissioning};
 use fencepost::node::status::{
     CheckHealth, CheckStatus, DeadManStatus, SegmentMode, SegmentStatus, Status, Summary,
@@ -82,6 +82,11 @@ pub(in crate::cli) fn backup() -> PairStatus {
             fault: None,
         }],
         fence_test: None,
+        services: Some(ServicesStatus {
+            wanted: ServicesWanted::Stopped,
+            done: true,
+            fault: None,
+        }),
         stale_messages: 0,
         fence_orders_refused: 0,
         refusals: vec![Refusal::PeerServes],

@@ -20,7 +20,7 @@ use crate::wire::{Digest, Side, Versions};
 /// Version of the pair's rules.
 const PROTOCOL: u16 = 1;
 /// Bound on how far two clocks drift apart, parts per thousand. Quartz is ten times better.
-const DRIFT_PER_MILLE: u32 = 1;
+pub(crate) const DRIFT_PER_MILLE: u32 = 1;
 
 /// What both nodes must agree on.
 #[derive(Serialize)]
@@ -70,6 +70,7 @@ impl Pair {
                 software: software(),
                 firmware: [0; 3],
             },
+            services: self.services.as_ref().map(|services| services.failed),
         })
     }
 

@@ -8,11 +8,14 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::means::{self, RawMeans};
-use super::{Notify, Pair, PairTiming, STANDARD_KEY_FILE, Standby, TimingProfile, links, vips};
+use super::{
+    Notify, Pair, PairTiming, STANDARD_KEY_FILE, Standby, TimingProfile, links, services, vips,
+};
 use crate::board::profile::PortRef;
 use crate::board::raw::words;
 use crate::config::raw::{millis, path};
 use crate::diagnose::{Findings, Mistake};
+use crate::node::pair::policy::ServicesFailed;
 use crate::wire::Side;
 
 /// What a script may take unless configured otherwise.
@@ -34,6 +37,9 @@ pub(in crate::config) struct RawPair {
     vip_lifetime_s: Option<Spanned<i64>>,
     notify: Option<Spanned<Vec<String>>>,
     notify_timeout_ms: Option<Spanned<i64>>,
+    pub(super) services_active: Option<Vec<Spanned<String>>>,
+    pub(super) services_timeout_ms: Option<Spanned<i64>>,
+    pub(super) services_failed: Option<Spanned<ServicesFailed>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -161,8 +167,16 @@ impl RawPair {
                 findings,
             ),
             handovers_per_hour_max: handovers.unwrap_or(6),
-            vip_lifetime: Duration::from_secs(u64::from(lifetime.unwrap_or(6))),
+            vip_lifetime: lifetime.map_or_else(
+                || {
+                    self.profile
+                        .unwrap_or(TimingProfile::Default)
+                        .vip_lifetime()
+                },
+                |seconds| Duration::from_secs(u64::from(seconds)),
+            ),
             notify: self.notify(findings),
+            services: services::understand(self, findings),
             vips: vips::understand(vips, node, &links, findings),
             means: None,
             links,
@@ -244,7 +258,7 @@ impl RawPair {
     }
 }
 
-fn optional(
+pub(super) fn optional(
     key: &str,
     raw: &Option<Spanned<i64>>,
     allowed: std::ops::RangeInclusive<u32>,

@@ -272,6 +272,7 @@ impl Pair {
             .as_ref()
             .is_some_and(|order| order.to == Target::Peer);
         let leaving = self.leaving_since.is_some();
+        let unserved = self.services_object();
         let yield_after = self.policy.timing.yield_after;
         let Some(active) = &mut self.active else {
             return;
@@ -279,8 +280,9 @@ impl Pair {
         active.unwell_since = better.then(|| active.unwell_since.unwrap_or(now));
         let unwell = active
             .unwell_since
-            .is_some_and(|since| now.since(since) >= yield_after);
-        let yields = ready && (ordered || leaving || unwell && handovers_left);
+            .is_some_and(|since| ground.stated || now.since(since) >= yield_after);
+        let unwell = (unwell || unserved) && handovers_left;
+        let yields = ready && (ordered || leaving || unwell);
         let yielding = if yields { Yielding::Yes } else { Yielding::No };
         if active.yielding != yielding {
             active.yielding = yielding;

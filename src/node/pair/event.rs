@@ -126,6 +126,15 @@ pub enum PairEvent {
         /// Well, or why not.
         outcome: Result<(), String>,
     },
+    /// Answer to [`PairAction::SetServices`], unless a newer order overtook it.
+    ServicesSet {
+        /// Which.
+        number: u64,
+        /// How they should be.
+        wanted: ServicesWanted,
+        /// They are, or why not.
+        outcome: Result<(), String>,
+    },
     /// An operator asked for something.
     Requested {
         /// Answered with the same number.
@@ -135,6 +144,16 @@ pub enum PairEvent {
         /// What.
         command: PairCommand,
     },
+}
+
+/// How the units bound to the role should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServicesWanted {
+    /// Up: this node serves.
+    Started,
+    /// Down: it does not.
+    Stopped,
 }
 
 /// What the pair's ledger remembered.
@@ -295,7 +314,14 @@ pub enum PairAction {
         /// Which means.
         means: usize,
     },
-    /// Let hooks, services and sync know. Not answered; the last step of a transition.
+    /// Start or stop the units bound to the role. Nothing waits for it. Answer: `ServicesSet`.
+    SetServices {
+        /// Echoed.
+        number: u64,
+        /// How they should be.
+        wanted: ServicesWanted,
+    },
+    /// Let hooks and sync know. Not answered; the last step of a transition.
     Advertise {
         /// The new role.
         role: Role,

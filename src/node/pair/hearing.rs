@@ -76,6 +76,11 @@ impl Pair {
                     out.record(now, Level::Warning, Fact::HookFailed { role, error });
                 }
             }
+            PairEvent::ServicesSet {
+                number,
+                wanted,
+                outcome,
+            } => self.services_set(now, number, wanted, outcome, out),
             PairEvent::Requested {
                 request,
                 actor,

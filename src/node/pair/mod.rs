@@ -40,6 +40,7 @@ pub mod policy;
 mod proof;
 pub mod refusal;
 mod retries;
+mod services;
 mod silence;
 mod speech;
 pub mod status;
@@ -50,6 +51,7 @@ mod word;
 
 pub use event::{
     Carrier, FenceReport, LinkSet, PairAction, PairCommand, PairEvent, Presence, Probed, SavedPair,
+    ServicesWanted,
 };
 pub use memory::PairMemory;
 pub use policy::PairPolicy;
@@ -70,6 +72,7 @@ use orders::Switchover;
 use peer::Peer;
 use policy::Standby;
 use retries::Retries;
+use services::Services;
 use silence::AwakeClock;
 use vips::Vips;
 use word::Word;
@@ -91,6 +94,7 @@ pub(super) struct Pair {
     peer: Peer,
     ledger: Ledger,
     vips: Vips,
+    services: Services,
     lease: Lease,
     means: AllMeans,
     word: Word,
@@ -152,6 +156,7 @@ impl Pair {
             peer: Peer::new(policy.links.len()),
             ledger: Ledger::new(),
             vips: Vips::new(now),
+            services: Services::default(),
             lease: Lease::new(policy.lease),
             means: AllMeans::new(&policy.means, policy.timing, policy.topology.fenced, now),
             word: Word::default(),
@@ -203,6 +208,7 @@ impl Pair {
         self.step_vips(now, out);
         self.step_word(now, out);
         self.step_drill(now, out);
+        self.step_services(now, out);
         self.reserve_epoch(now);
         let wanted = self.wanted_means();
         if self.wants_looks() {

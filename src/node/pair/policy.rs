@@ -35,6 +35,19 @@ pub struct PairPolicy {
     pub agreement: Digest,
     /// What runs here.
     pub versions: Versions,
+    /// Units are bound to the role, and what it means if they do not start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<ServicesFailed>,
+}
+
+/// What it means that a unit did not start on the Active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServicesFailed {
+    /// It is told and shown.
+    Tell,
+    /// A peer that is ready is invited to take over.
+    HandOver,
 }
 
 /// How a topology answers the questions the protocol asks. Facts, not behaviour: nothing compares topologies.

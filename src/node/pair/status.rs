@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Pair;
 use super::drill::FenceTest;
+use super::event::ServicesWanted;
 use super::policy::MeansKind;
 use super::refusal::Refusal;
 use crate::node::time::Instant;
@@ -44,6 +45,9 @@ pub struct PairStatus {
     /// The fence test under way, or the last one of this start of the agent.
     #[serde(default)]
     pub fence_test: Option<FenceTest>,
+    /// Units bound to the role; `None` if there are none, or nothing was ordered yet.
+    #[serde(default)]
+    pub services: Option<ServicesStatus>,
     /// Messages dropped as old or repeated.
     pub stale_messages: u64,
     /// Authentic orders to cut itself that it did not obey: of an epoch that is over, or without a heartbeat both ways.
@@ -92,6 +96,17 @@ pub struct MeansStatus {
     pub fault: Option<String>,
 }
 
+/// The units bound to the role, all together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServicesStatus {
+    /// How they should be.
+    pub wanted: ServicesWanted,
+    /// They were last said to be so.
+    pub done: bool,
+    /// Why not.
+    pub fault: Option<String>,
+}
+
 impl Pair {
     pub(in crate::node) fn status(&self, now: Instant) -> PairStatus {
         let active = self.active.as_ref();
@@ -111,6 +126,7 @@ impl Pair {
             links: self.link_status(),
             means: self.means_status(),
             fence_test: self.drill.as_ref().map(|drill| drill.report.clone()),
+            services: self.services_status(),
             stale_messages: self.rejected,
             fence_orders_refused: self.orders_refused,
             refusals: self.takeover_refusals(now),

@@ -77,6 +77,7 @@ impl Pair {
         let mut at = vec![self.heartbeat_at];
         at.extend(self.means.next());
         at.extend(self.vips.next(now));
+        at.extend(self.services_next());
         at.extend(self.claim.as_ref().and_then(Claim::deadline));
         at.extend(self.lease.drop_at(self.peer.acked_sent_at()));
         let part = if let Some(active) = &self.active {

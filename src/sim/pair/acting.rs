@@ -7,7 +7,7 @@ use super::driver::is_momentous;
 use super::kernel::{Call, Vips};
 use super::net::LinkKind;
 use super::world::{Due, World};
-use crate::node::pair::{Carrier, PairAction, PairEvent, PairMemory};
+use crate::node::pair::{Carrier, PairAction, PairEvent, PairMemory, ServicesWanted};
 use crate::node::{Action, Event, Verdict};
 use crate::wire::{Envelope, Message, Role};
 
@@ -67,6 +67,19 @@ impl World {
             PairAction::ReadVips { number } => Call::Read(number),
             PairAction::ProbeMeans { means } => {
                 return self.probe_power(node, means);
+            }
+            PairAction::SetServices { number, wanted } => {
+                let outcome = if node == 0 && wanted == ServicesWanted::Started {
+                    Err("it does not start".to_owned())
+                } else {
+                    Ok(())
+                };
+                let event = PairEvent::ServicesSet {
+                    number,
+                    wanted,
+                    outcome,
+                };
+                return self.tell_later(node, event);
             }
             PairAction::Advertise { .. } => return,
             action @ (PairAction::TakeTicket
@@ -299,19 +312,22 @@ impl World {
         }
     }
 
-    /// The check's next report, as long as this agent lives.
+    /// The check's next report, as long as this agent lives; two of a port that was told dark and is back.
     pub(super) fn check_reports(&mut self, node: usize) {
         let verdict = if self.nodes[node].healthy {
             Verdict::Ok
         } else {
             Verdict::Critical
         };
-        let event = Event::CheckReported {
-            check: 0,
-            verdict,
-            output: String::new(),
-        };
-        self.deliver(node, event);
+        let back = verdict == Verdict::Ok && std::mem::take(&mut self.nodes[node].told_dark);
+        for _ in 0..1 + u8::from(back) {
+            let event = Event::CheckReported {
+                check: 0,
+                verdict,
+                output: String::new(),
+            };
+            self.deliver(node, event);
+        }
     }
 
     pub(super) fn film_action(&mut self, node: usize, action: &Action) {

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::appliance::{BusState, Host};
 use super::kernel::Kernel;
 use super::world::{Due, World};
-use crate::node::event::Actor;
+use crate::node::event::{Actor, Event};
 use crate::node::pair::{PairCommand, PairEvent};
 use crate::sim::dice::Dice;
 
@@ -231,6 +231,12 @@ impl World {
             }
             Mishap::Unwell { node, healthy } => {
                 self.nodes[node].healthy = healthy;
+                if !healthy && node == 0 {
+                    // A port that its kernel says is dark; on the other node it is a program that looks and finds.
+                    self.nodes[node].told_dark = true;
+                    let output = String::new();
+                    self.deliver(node, Event::CarrierLost { check: 0, output });
+                }
                 self.check_reports(node);
             }
             Mishap::SlowKernel { node, by } => self.nodes[node].kernel.slow = by,

@@ -7,7 +7,8 @@ use crate::board::controller::SegmentSettings;
 use crate::node::Policy;
 use crate::node::pair::PairPolicy;
 use crate::node::pair::policy::{
-    LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, Standby, Timing, Topology,
+    LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, ServicesFailed, Standby, Timing,
+    Topology,
 };
 use crate::node::policy::{
     Arming, CarrierRole, CheckPolicy, CheckSeverity, Commissioning, DeadManPolicy, ReadBackPolicy,
@@ -34,6 +35,8 @@ pub(super) struct Setup {
     pub(super) bus_us: u64,
     pub(super) kernel_us: u64,
     pub(super) disk_us: u64,
+    /// Units are bound to the role; those of the first node never start.
+    pub(super) services: Option<ServicesFailed>,
 }
 
 const fn ms(millis: u64) -> Duration {
@@ -58,6 +61,7 @@ impl Setup {
             bus_us: 600,
             kernel_us: 500,
             disk_us: 1_000,
+            services: None,
         }
     }
 
@@ -86,6 +90,7 @@ impl Setup {
             bus_us: dice.between(200, 2_500),
             kernel_us: dice.between(100, 8_000),
             disk_us: dice.between(200, 15_000),
+            services: None,
         }
     }
 
@@ -189,6 +194,7 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
             protocol: 1,
             ..Versions::default()
         },
+        services: setup.services,
     }
 }
 

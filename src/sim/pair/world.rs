@@ -345,5 +345,6 @@ fn appliance(index: usize, setup: &Setup, dice: &mut Dice) -> Appliance {
         paused_until: None,
         bus: BusState::Works,
         healthy: true,
+        told_dark: false,
     }
 }
