@@ -279,6 +279,7 @@ fn start_pair(
             Some(hooks)
         }
     };
+    let externals = start_externals(spec.externals, inlets, crew)?;
     let services = match spec.services {
         None => None,
         Some(units) => {
@@ -296,7 +297,6 @@ fn start_pair(
             Some(services)
         }
     };
-    let externals = start_externals(spec.externals, inlets, crew)?;
     let tracking = match spec.tracker {
         None => None,
         Some(tracker) => {

@@ -231,6 +231,15 @@ pub enum PairCommand {
         /// Why.
         reason: String,
     },
+    /// Cut the Backup through each means, see that it is cut, and let it back. Answered when it has begun; how it goes is
+    /// in the status.
+    FenceTest {
+        /// Only this one; `None`: all that take no power.
+        #[serde(default)]
+        means: Option<String>,
+        /// Why.
+        reason: String,
+    },
     /// "The peer is off the wire; I have seen it."
     ConfirmPeerDead {
         /// Why it is known.
