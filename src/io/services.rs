@@ -99,8 +99,12 @@ fn carry_out(
     match wanted {
         ServicesWanted::Started => spec.units.iter().try_for_each(|unit| run("start", unit)),
         ServicesWanted::Stopped => {
-            let ends = spec.units.iter().rev().map(|unit| run("stop", unit));
-            ends.fold(Ok(()), |first, end| first.and(end))
+            let mut outcome = Ok(());
+            for unit in spec.units.iter().rev() {
+                let end = run("stop", unit);
+                outcome = outcome.and(end);
+            }
+            outcome
         }
     }
 }
