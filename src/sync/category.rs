@@ -165,16 +165,13 @@ impl Category {
         match &self.contents {
             Contents::Files(files) => {
                 let filter = Filter::new(&files.filter)?;
-                let tree = |root: &PathBuf| {
-                    let tree = Tree::new(&tree_name(root), root, filter.clone())?;
-                    Ok(if files.whole { tree.owned() } else { tree })
-                };
+                let tree = |root: &PathBuf| Ok(Tree::new(&tree_name(root), root, filter.clone())?);
                 files.roots.iter().map(tree).collect()
             }
             Contents::Export(_) => {
                 let filter = Filter::new(&FilterSpec::default())?;
                 let directory = export_directory(state, &self.id);
-                Ok(vec![Tree::new(EXPORT_FILE, directory, filter)?.owned()])
+                Ok(vec![Tree::new(EXPORT_FILE, directory, filter)?])
             }
         }
     }
