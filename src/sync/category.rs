@@ -65,8 +65,6 @@ pub struct Files {
     pub roots: Vec<PathBuf>,
     /// Which paths below each root.
     pub filter: FilterSpec,
-    /// Nothing else lives in the roots: a generation replaces each as a whole, in one instant.
-    pub whole: bool,
 }
 
 /// Where state comes from that no copy of a file can carry.
