@@ -27,6 +27,7 @@ mod sentence;
 mod status;
 mod stop;
 mod switchover;
+mod sync;
 mod table;
 
 use std::path::PathBuf;
@@ -87,6 +88,7 @@ enum Command {
     ConfirmPeerDead(confirm_peer_dead::Options),
     #[command(subcommand)]
     Pair(pair::Command),
+    Sync(sync::Options),
     #[command(subcommand)]
     Board(board::Command),
     Replay(replay::Options),
@@ -126,6 +128,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Explain(options) => explain::run(global, &options),
         Command::ConfirmPeerDead(options) => confirm_peer_dead::run(global, options),
         Command::Pair(command) => pair::run(global, command),
+        Command::Sync(options) => sync::run(global, options),
         Command::Board(command) => board::run(global, command),
         Command::Replay(options) => replay::run(&options),
         Command::Stop(options) => stop::run(global, &options),

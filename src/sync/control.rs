@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::category_id::CategoryId;
+use crate::confine::Confined;
 use crate::diff::{Change, Difference};
 use crate::session::{CategoryStatus, Standing};
 
@@ -139,6 +140,8 @@ pub struct Report {
     pub trouble: Option<String>,
     /// Categories.
     pub categories: Vec<CategoryStatus>,
+    /// Whether the kernel holds the service to the paths it was configured for; nothing if nobody asked it to.
+    pub confined: Option<Confined>,
     /// What keeps a category from being watched or read, with its name; nothing if all is well.
     pub notes: Vec<String>,
 }

@@ -205,13 +205,24 @@ impl Store {
         epoch: Epoch,
         author: NodeId,
     ) -> Result<Option<CommitRecord>, StoreError> {
+        let changes = diff(&self.applied.manifest, self.scanner.manifest());
+        if changes.is_empty() && self.applied.lineage.newest().is_some() {
+            return Ok(None);
+        }
+        self.publish_anew(epoch, author).map(Some)
+    }
+
+    /// Makes what the last scan found the next generation, even if nothing changed: the Backup takes up only what
+    /// follows the newest generation it has, under the epoch of now.
+    pub fn publish_anew(
+        &mut self,
+        epoch: Epoch,
+        author: NodeId,
+    ) -> Result<CommitRecord, StoreError> {
         self.usable()?;
         self.fence(epoch)?;
         let live = self.scanner.manifest();
         let changes = diff(&self.applied.manifest, live);
-        if changes.is_empty() && self.applied.lineage.newest().is_some() {
-            return Ok(None);
-        }
         let record = self
             .applied
             .lineage
@@ -233,7 +244,7 @@ impl Store {
         self.apply(&intent)?;
         self.unswept = Some(Box::new(intent));
         self.sweep(&BTreeMap::new())?;
-        Ok(Some(record))
+        Ok(record)
     }
 
     /// The last commits, oldest first.
