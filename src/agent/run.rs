@@ -4,6 +4,7 @@
 //! cannot be had (socket, disk, real-time scheduling, watchdog) is told loudly, and the relays are held
 //! all the same: an appliance that forwards unwatched is worse than one that cannot be asked.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 
 use super::hands::Hands;
-use super::pair_hands::{PairHands, of_addresses, of_links};
+use super::pair_hands::{PairHands, of_addresses, of_links, of_program};
 use super::setup::{Memory, PairSpec, Setup};
 use super::snapshot::Snapshot;
 use super::stats::LoopStats;
@@ -23,11 +24,14 @@ use crate::io::clock::Clock;
 use crate::io::control;
 use crate::io::controller_thread;
 use crate::io::desk::{self, Desk};
-use crate::io::inbox::{Inbox, Inlets, inbox};
+use crate::io::fence::external::{self, ExternalOrder, ExternalSpec};
+use crate::io::inbox::{Inbox, Inlet, Inlets, inbox};
 use crate::io::left::LeftNote;
+use crate::io::mailbox::Outbox;
 use crate::io::realtime::{self, Grant, Priority};
 use crate::io::recorder::{self, Recorder};
 use crate::io::services::{self, ServicesOrder};
+use crate::io::tracking::Tracker;
 use crate::io::watchdog;
 use crate::io::{history, hooks, ledger, links, lock, random, signals, systemd, vips};
 use crate::node::pair::PairEvent;
@@ -227,9 +231,16 @@ fn start_pair(
         tracing::warn!("foreign claims to vips are not heard: {error}");
     }
     let answers = inlets.urgent.clone();
+    let tracker = spec.tracker.clone();
+    let committed = inlets.ordinary.clone();
     let (vips, thread) = vips::start(
         spec.vips,
         spec.vip_lifetime,
+        move || {
+            if let Some(Err(error)) = tracker.as_ref().and_then(Tracker::commit) {
+                tell_tracking(&committed, error);
+            }
+        },
         move |answer| {
             if let Some(event) = of_addresses(answer) {
                 let _ended = answers.tell(Event::Pair(Box::new(event)));
@@ -268,6 +279,7 @@ fn start_pair(
             Some(hooks)
         }
     };
+    let externals = start_externals(spec.externals, inlets, crew)?;
     let services = match spec.services {
         None => None,
         Some(units) => {
@@ -285,14 +297,48 @@ fn start_pair(
             Some(services)
         }
     };
+    let tracking = match spec.tracker {
+        None => None,
+        Some(tracker) => {
+            let failed = inlets.ordinary.clone();
+            let (tracking, thread) = tracker.start(move |error| tell_tracking(&failed, error))?;
+            crew.push(("tracking", thread));
+            Some(tracking)
+        }
+    };
     Ok(PairHands {
+        externals,
         hooks,
+        tracking,
         services,
         links,
         vips,
         ledger,
         unsent: 0,
     })
+}
+
+/// One thread for each program that takes the peer's power.
+fn start_externals(
+    specs: Vec<(usize, ExternalSpec)>,
+    inlets: &Inlets,
+    crew: &mut Crew,
+) -> anyhow::Result<BTreeMap<usize, Outbox<ExternalOrder>>> {
+    let mut externals = BTreeMap::new();
+    for (means, spec) in specs {
+        let answers = inlets.urgent.clone();
+        let (orders, thread) = external::start(spec, move |report| {
+            let _ended = answers.tell(Event::Pair(Box::new(of_program(means, report))));
+        })?;
+        crew.push(("fence", thread));
+        externals.insert(means, orders);
+    }
+    Ok(externals)
+}
+
+fn tell_tracking(inlet: &Inlet, error: String) {
+    let event = PairEvent::TrackingFailed { error };
+    let _ended = inlet.tell(Event::Pair(Box::new(event)));
 }
 
 fn make_directory(path: &Path) {

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::board::open::{Wiring, open};
-use crate::config::pair::{KeyFileError, Pair, PairLink, PairVip, load_keys};
+use crate::config::pair::{How, KeyFileError, Pair, PairLink, PairVip, load_keys};
 use crate::config::{Check, Site, WatchdogMode};
 use crate::io::control;
 use crate::io::controller_thread::Opener;
+use crate::io::fence::external::ExternalSpec;
 use crate::io::hooks::HookSpec;
 use crate::io::links::LinkSpec;
 use crate::io::netlink::Vip;
 use crate::io::realtime::Priority;
 use crate::io::services::ServicesSpec;
+use crate::io::tracking::Tracker;
 use crate::io::watchdog::WatchdogSpec;
 use crate::node::Policy;
 use crate::node::policy::Commissioning;
@@ -62,8 +64,12 @@ pub struct PairSpec {
     pub vips: Vec<Vip>,
     /// The program told of changes of role.
     pub hook: Option<HookSpec>,
+    /// Programs that take the peer's power, by the index of their means in the policy.
+    pub externals: Vec<(usize, ExternalSpec)>,
     /// Of each address in the kernel.
     pub vip_lifetime: Duration,
+    /// conntrackd, if it is used.
+    pub tracker: Option<Tracker>,
     /// Units bound to the role.
     pub services: Option<ServicesSpec>,
 }
@@ -146,13 +152,33 @@ impl PairSpec {
                     Side::Other => ORDINARY,
                 },
             }),
+            externals: externals(pair),
             vip_lifetime: pair.vip_lifetime,
+            tracker: pair.conntrackd.map(Tracker::new),
             services: pair.services.as_ref().map(|services| ServicesSpec {
                 units: services.units.clone(),
                 limit: services.limit,
             }),
         })
     }
+}
+
+fn externals(pair: &Pair) -> Vec<(usize, ExternalSpec)> {
+    let means = pair.means.iter().flatten().enumerate();
+    means
+        .filter_map(|(index, means)| {
+            let How::External(external) = &means.how else {
+                return None;
+            };
+            let spec = ExternalSpec {
+                program: external.program.clone(),
+                options: external.options.clone(),
+                secrets: external.secrets.clone(),
+                limit: means.limit(),
+            };
+            Some((index, spec))
+        })
+        .collect()
 }
 
 fn opener<W: Wiring + Send + 'static>(site: &Site, mut wiring: W) -> Opener {

@@ -16,6 +16,7 @@ mod events;
 mod exit;
 mod explain;
 mod failsafe;
+mod fence_test;
 mod generate;
 mod hardware;
 mod ink;
@@ -86,6 +87,7 @@ enum Command {
     Switchover(switchover::Options),
     Explain(explain::Options),
     ConfirmPeerDead(confirm_peer_dead::Options),
+    FenceTest(fence_test::Options),
     #[command(subcommand)]
     Pair(pair::Command),
     Sync(sync::Options),
@@ -127,6 +129,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Switchover(options) => switchover::run(global, options),
         Command::Explain(options) => explain::run(global, &options),
         Command::ConfirmPeerDead(options) => confirm_peer_dead::run(global, options),
+        Command::FenceTest(options) => fence_test::run(global, options),
         Command::Pair(command) => pair::run(global, command),
         Command::Sync(options) => sync::run(global, options),
         Command::Board(command) => board::run(global, command),

@@ -13,6 +13,7 @@ use crate::wire::Side;
 
 mod key_file;
 mod links;
+mod means;
 mod policy;
 mod raw;
 mod services;
@@ -22,6 +23,8 @@ mod vips;
 pub(crate) use policy::DRIFT_PER_MILLE;
 
 pub use key_file::{KeyFileError, load as load_keys, parse as parse_keys};
+pub(super) use means::RawMeans;
+pub use means::{External, How, MEANS_MAX, PairMeans};
 pub(super) use raw::{RawLink, RawPair, RawPairTopology, RawVip, understand};
 pub use services::Services;
 
@@ -56,10 +59,15 @@ pub struct Pair {
     /// Units that run where the vips are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub services: Option<Services>,
+    /// conntrackd is told of each change of role; its commit may delay a takeover by this long. `None`: it is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conntrackd: Option<Duration>,
     /// Links to the peer, by name: in the same order on both nodes.
     pub links: Vec<PairLink>,
     /// Addresses that move with the right to serve.
     pub vips: Vec<PairVip>,
+    /// Ways to isolate the peer, in the order in which they are tried; `None`: the board's own.
+    pub means: Option<Vec<PairMeans>>,
 }
 
 /// A program with keepalived's arguments: `INSTANCE fencepost MASTER|BACKUP priority`.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::check::RawCheck;
-use super::pair::{self, RawLink, RawPair, RawPairTopology, RawVip};
+use super::pair::{self, RawLink, RawMeans, RawPair, RawPairTopology, RawVip};
 use super::places::{Places, SegmentPlaces, of};
 use super::sync::{self, RawCategory, RawSync};
 use super::{Adapter, CarrierWatch, CarrierWhenCut, Config, Segment, Topology};
@@ -49,6 +49,8 @@ struct RawConfig {
     link: Vec<RawLink>,
     #[serde(default)]
     vip: Vec<RawVip>,
+    #[serde(default)]
+    means: Vec<RawMeans>,
     sync: Option<Spanned<RawSync>>,
     #[serde(default)]
     category: Vec<Spanned<RawCategory>>,
@@ -129,6 +131,7 @@ impl RawConfig {
             self.pair.as_ref(),
             &self.link,
             &self.vip,
+            &self.means,
             findings,
         );
         self.refuse_counts(findings);
@@ -221,6 +224,7 @@ impl RawConfig {
             kick_every: of(&self.dead_man.kick_every_ms),
             measured: of(&self.dead_man.measured_ms),
             adapter: self.adapter.as_ref().map(|raw| raw.bus.span()),
+            means: self.means.iter().map(RawMeans::place).collect(),
         }
     }
 }

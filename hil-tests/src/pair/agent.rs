@@ -66,6 +66,25 @@ pub struct Agent {
     child: Option<Child>,
 }
 
+/// What feeds the other appliance, for a means that takes its power: the rig switches when it sees the wish.
+const POWER: &str = r#"#!/bin/sh
+cd "$(dirname "$0")" || exit 1
+while IFS== read -r key value; do
+    [ "$key" = action ] && action=$value
+done
+case $action in
+off)
+    touch off-wanted
+    while [ ! -e off-done ]; do sleep 0.01; done
+    ;;
+status)
+    [ -e off-done ] && exit 2
+    exit 0
+    ;;
+*) exit 1 ;;
+esac
+"#;
+
 impl Agent {
     /// Writes its site; no agent yet. `key`: 64 hex digits that both ends share.
     pub fn prepare(
@@ -85,6 +104,8 @@ impl Agent {
         ];
         agent.write("pair.key", key)?;
         output(Command::new("chmod").arg("600").arg(agent.path("pair.key")))?;
+        agent.write("power", POWER)?;
+        output(Command::new("chmod").arg("755").arg(agent.path("power")))?;
         agent.write("site.toml", &agent.site(part, wishes))?;
         Ok(agent)
     }
@@ -193,6 +214,7 @@ runtime_dir = "{run}"
 [adapter]
 bus = "unix:{board}"
 {tables}"#,
+            tables = tables.replace("@power@", &place("power")),
             key = place("pair.key"),
             control = place("control"),
             state = place("state"),
@@ -253,6 +275,22 @@ bus = "unix:{board}"
     /// Lets them go on.
     pub fn thaw(&self) -> Result<()> {
         self.signal("CONT")
+    }
+
+    /// Whether its means wants the other appliance's power gone.
+    pub fn wants_power_off(&self) -> bool {
+        self.path("off-wanted").exists()
+    }
+
+    /// The other appliance's power is gone, as its means reads it; or there again.
+    pub fn tell_power(&self, off: bool) -> Result<()> {
+        if off {
+            return self.write("off-done", "");
+        }
+        for name in ["off-wanted", "off-done"] {
+            let _never_there = std::fs::remove_file(self.path(name));
+        }
+        Ok(())
     }
 
     /// Asks it to end in order.

@@ -4,6 +4,7 @@
 //! and where the pair is whole again, exactly one serves and the other is ready.
 
 mod lives;
+mod means;
 mod parts;
 
 use std::path::Path;
@@ -147,9 +148,24 @@ pub const SCENARIOS: &[Scenario] = &[
         run: parts::fence_wire_broken,
     },
     Scenario {
+        name: "power-taken",
+        shows: "the fence cable is broken and the Active sleeps: a program takes its power, a person gives it back",
+        run: means::power_taken,
+    },
+    Scenario {
+        name: "fence-test",
+        shows: "an operator tries the means out: the Backup is cut by each and comes back, the Active serves on",
+        run: means::fence_test,
+    },
+    Scenario {
         name: "data-port-lost",
         shows: "a data port of the Active loses its carrier: it hands over",
         run: parts::data_port_lost,
+    },
+    Scenario {
+        name: "vip-port-lost",
+        shows: "the port that carries the vip loses its carrier: from then on nobody answers until the other does",
+        run: parts::vip_port_lost,
     },
 ];
 
@@ -167,7 +183,9 @@ pub fn run(program: &Path, scenario: &Scenario, wishes: &Wishes) -> PairOutcome 
         moments: Vec::new(),
         log: String::new(),
     };
-    match Trial::prepare(program, wishes) {
+    let mut wishes = wishes.clone();
+    wishes.tables += means::tables(scenario.name);
+    match Trial::prepare(program, &wishes) {
         Err(error) => outcome.reason = error.to_string(),
         Ok(mut trial) => {
             let told = (scenario.run)(&mut trial);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use fencepost::node::Instant;
 use fencepost::node::pair::PairStatus;
+use fencepost::node::pair::policy::MeansKind;
 use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus, ServicesStatus};
 use fencepost::wire::Role;
 
@@ -100,7 +101,12 @@ fn peer(pair: &PairStatus, now: Instant) -> String {
         0 => String::new(),
         count => format!(", {count} segments failing"),
     };
-    format!("{role:?} in epoch {epoch}{ready}{latched}{failing}; heard {heard}, {both}")
+    let off = if pair.peer_off {
+        "; this node took its power, which stays off until somebody gives it back"
+    } else {
+        ""
+    };
+    format!("{role:?} in epoch {epoch}{ready}{latched}{failing}; heard {heard}, {both}{off}")
 }
 
 fn heard(link: &LinkStatus, now: Instant) -> String {
@@ -114,6 +120,9 @@ fn heard(link: &LinkStatus, now: Instant) -> String {
 }
 
 fn proven(means: &MeansStatus, now: Instant) -> String {
+    if means.kind == MeansKind::PeerAgent {
+        return "as long as the peer is heard both ways".to_owned();
+    }
     let proven = means.proven_at.map_or("not proven yet".to_owned(), |at| {
         format!("proven {}", ago(at, now))
     });

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::means::{self, RawMeans};
 use super::{
     Notify, Pair, PairTiming, STANDARD_KEY_FILE, Standby, TimingProfile, links, services, vips,
 };
@@ -19,6 +20,9 @@ use crate::wire::Side;
 
 /// What a script may take unless configured otherwise.
 const NOTIFY_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a takeover may wait for conntrackd unless configured otherwise.
+const COMMIT_LIMIT: Duration = Duration::from_millis(100);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +40,8 @@ pub(in crate::config) struct RawPair {
     vip_lifetime_s: Option<Spanned<i64>>,
     notify: Option<Spanned<Vec<String>>>,
     notify_timeout_ms: Option<Spanned<i64>>,
+    conntrackd: Option<bool>,
+    conntrackd_timeout_ms: Option<Spanned<i64>>,
     pub(super) services_active: Option<Vec<Spanned<String>>>,
     pub(super) services_timeout_ms: Option<Spanned<i64>>,
     pub(super) services_failed: Option<Spanned<ServicesFailed>>,
@@ -85,10 +91,14 @@ pub(in crate::config) fn understand(
     pair: Option<&RawPair>,
     links: &[RawLink],
     vips: &[RawVip],
+    means: &[RawMeans],
     findings: &mut Findings,
 ) -> Option<Pair> {
     let Some(pair) = pair else {
-        refuse_parts_of_a_pair(topology.1, topology.0, links, vips, findings);
+        let parts = links.iter().map(|link| ("link", link.name.span()));
+        let parts = parts.chain(vips.iter().map(|vip| ("vip", vip.interface.span())));
+        let parts = parts.chain(means.iter().map(|means| ("means", means.kind.span())));
+        refuse_parts_of_a_pair(topology.1, topology.0, parts, findings);
         return None;
     };
     if topology.0 == RawPairTopology::One {
@@ -101,14 +111,15 @@ pub(in crate::config) fn understand(
             .label("topology: allowed with [pair]: \"parallel\", \"series\", \"chained\""),
         );
     }
-    Some(pair.understand(topology.0, links, vips, findings))
+    let mut understood = pair.understand(topology.0, links, vips, findings);
+    understood.means = means::understand(means, understood.node, findings);
+    Some(understood)
 }
 
 fn refuse_parts_of_a_pair(
     place: Option<Range<usize>>,
     topology: RawPairTopology,
-    links: &[RawLink],
-    vips: &[RawVip],
+    mut parts: impl Iterator<Item = (&'static str, Range<usize>)>,
     findings: &mut Findings,
 ) {
     let help = "add a [pair] table with node = \"primary\" or \"secondary\"";
@@ -122,9 +133,7 @@ fn refuse_parts_of_a_pair(
             .help(help),
         );
     }
-    let parts = links.iter().map(|link| ("link", link.name.span()));
-    let parts = parts.chain(vips.iter().map(|vip| ("vip", vip.interface.span())));
-    for (what, place) in parts.take(1) {
+    if let Some((what, place)) = parts.next() {
         let text = format!("a [[{what}]] is a part of a pair, and this file has no [pair]");
         findings.refuse(Mistake::new(place, text).help(help));
     }
@@ -173,7 +182,9 @@ impl RawPair {
             ),
             notify: self.notify(findings),
             services: services::understand(self, findings),
+            conntrackd: self.conntrackd(findings),
             vips: vips::understand(vips, node, &links, findings),
+            means: None,
             links,
         }
     }
@@ -197,6 +208,19 @@ impl RawPair {
             argv: argv.get_ref().clone(),
             limit: limit.unwrap_or(NOTIFY_LIMIT),
         })
+    }
+
+    fn conntrackd(&self, findings: &mut Findings) -> Option<Duration> {
+        let raw = &self.conntrackd_timeout_ms;
+        let limit = optional("conntrackd_timeout_ms", raw, 10..=2_000, findings);
+        let used = self.conntrackd == Some(true);
+        if let (Some(raw), false) = (raw, used) {
+            findings.refuse(
+                Mistake::new(raw.span(), "a limit for what is not used")
+                    .help("add conntrackd = true, or leave this out"),
+            );
+        }
+        used.then(|| limit.unwrap_or(COMMIT_LIMIT))
     }
 
     fn standby(&self, topology: RawPairTopology, findings: &mut Findings) -> Standby {

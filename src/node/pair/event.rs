@@ -117,7 +117,7 @@ pub enum PairEvent {
         /// Which means.
         means: usize,
         /// It works, or why not.
-        outcome: Result<(), String>,
+        outcome: Result<Probed, String>,
     },
     /// The program told of a change of role has ended.
     HookEnded {
@@ -134,6 +134,11 @@ pub enum PairEvent {
         wanted: ServicesWanted,
         /// They are, or why not.
         outcome: Result<(), String>,
+    },
+    /// Connection tracking did not move with the role, or not in time.
+    TrackingFailed {
+        /// Why.
+        error: String,
     },
     /// An operator asked for something.
     Requested {
@@ -207,12 +212,31 @@ pub enum FenceReport {
     Unknown(String),
 }
 
+/// What a means that works says of the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probed {
+    /// Nothing, or that it is on.
+    Works,
+    /// That its power is off.
+    PeerOff,
+}
+
 /// What an operator can ask of the pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "command")]
 pub enum PairCommand {
     /// Move the vips to the other node.
     Switchover {
+        /// Why.
+        reason: String,
+    },
+    /// Cut the Backup through each means, see that it is cut, and let it back. Answered when it has begun; how it goes is
+    /// in the status.
+    FenceTest {
+        /// Only this one; `None`: all that take no power.
+        #[serde(default)]
+        means: Option<String>,
         /// Why.
         reason: String,
     },
@@ -285,7 +309,7 @@ pub enum PairAction {
         /// When this was decided: a controller refuses an order that comes too late.
         decided: Instant,
     },
-    /// Withdraw what a means holds. Answer: `Unfenced`.
+    /// Withdraw what a means holds, or call off what it has not done yet. Gives nobody power. Answer: `Unfenced`.
     Unfence {
         /// Which means.
         means: usize,

@@ -21,6 +21,7 @@ use crate::wire::BootId;
 
 mod active;
 mod claim;
+pub mod drill;
 pub mod event;
 pub(in crate::node) mod ground;
 #[cfg(not(test))]
@@ -38,6 +39,7 @@ mod peer;
 pub mod policy;
 mod proof;
 pub mod refusal;
+mod retries;
 mod services;
 mod silence;
 mod speech;
@@ -48,7 +50,7 @@ mod wishes;
 mod word;
 
 pub use event::{
-    Carrier, FenceReport, LinkSet, PairAction, PairCommand, PairEvent, Presence, SavedPair,
+    Carrier, FenceReport, LinkSet, PairAction, PairCommand, PairEvent, Presence, Probed, SavedPair,
     ServicesWanted,
 };
 pub use memory::PairMemory;
@@ -60,6 +62,7 @@ pub(super) use lease::KickRight;
 
 use active::Active;
 use claim::{Claim, Stage};
+use drill::Drill;
 use ground::{Ground, Moving, Place};
 use guard::Guard;
 use lease::Lease;
@@ -68,6 +71,7 @@ use memory::Ledger;
 use orders::Switchover;
 use peer::Peer;
 use policy::Standby;
+use retries::Retries;
 use services::Services;
 use silence::AwakeClock;
 use vips::Vips;
@@ -97,6 +101,8 @@ pub(super) struct Pair {
     claim: Option<Claim>,
     active: Option<Active>,
     switchover: Option<Switchover>,
+    /// The fence test under way, or the last one.
+    drill: Option<Drill>,
     /// The own hardware as of the last turn.
     ground: Option<Ground>,
     generation: Option<u32>,
@@ -110,8 +116,8 @@ pub(super) struct Pair {
     used_epoch: u64,
     counter: u64,
     heartbeat_at: Instant,
-    failed_claims: u32,
-    retry_at: Instant,
+    /// Between claims that fail.
+    retries: Retries,
     /// An election was asked for and not answered.
     unanswered: bool,
     preempt_from: Option<Instant>,
@@ -120,6 +126,8 @@ pub(super) struct Pair {
     leaving_since: Option<Instant>,
     handovers: VecDeque<Instant>,
     rejected: u64,
+    /// Orders to cut ourselves that were not obeyed.
+    orders_refused: u64,
 }
 
 /// From which part the peer is judged.
@@ -155,6 +163,7 @@ impl Pair {
             claim: None,
             active: None,
             switchover: None,
+            drill: None,
             ground: None,
             generation: None,
             clear_since: None,
@@ -164,14 +173,14 @@ impl Pair {
             used_epoch: 0,
             counter: 0,
             heartbeat_at: now,
-            failed_claims: 0,
-            retry_at: now,
+            retries: Retries::new(policy.timing.retry_after, now),
             unanswered: false,
             preempt_from: None,
             preempt_hold: now,
             leaving_since: None,
             handovers: VecDeque::new(),
             rejected: 0,
+            orders_refused: 0,
             policy,
         }
     }
@@ -198,6 +207,7 @@ impl Pair {
         self.step_join(now);
         self.step_vips(now, out);
         self.step_word(now, out);
+        self.step_drill(now, out);
         self.step_services(now, out);
         self.reserve_epoch(now);
         let wanted = self.wanted_means();
@@ -206,6 +216,9 @@ impl Pair {
         }
         if ground.reachable {
             self.means.step(now, wanted, out);
+        }
+        if self.means.take_recovered() {
+            self.news(now);
         }
         self.ledger.step(out);
         self.step_switchover(now, out);
@@ -233,9 +246,16 @@ impl Pair {
             });
             out.record(now, Level::Alarm, Fact::FencedByPeer);
         }
+        if moved {
+            self.news(now);
+        }
         self.clear_since = (ground.latch != Latch::Latched)
             .then(|| self.clear_since.filter(|_| !missed).unwrap_or(now));
         let leaving = ground.stopping || ground.out_of_service.is_some();
+        if leaving && self.leaving_since.is_none() {
+            // The peer is to know before it can wonder about the silence.
+            self.heartbeat_at = now;
+        }
         self.leaving_since = leaving.then(|| self.leaving_since.unwrap_or(now));
         if ground.stopping && self.active.is_none() {
             self.ledger.change(|memory| memory.clean = true);
@@ -308,7 +328,9 @@ impl Pair {
     fn wanted_means(&self) -> Option<usize> {
         match (&self.claim, &self.active) {
             (Some(claim), _) => claim.means(),
-            (None, Some(active)) => active.means(),
+            (None, Some(active)) => active
+                .means()
+                .or(self.drill.as_ref().and_then(Drill::means)),
             (None, None) => None,
         }
     }
@@ -316,6 +338,7 @@ impl Pair {
     fn wants_looks(&self) -> bool {
         self.claim.as_ref().is_some_and(Claim::wants_looks)
             || self.active.as_ref().is_some_and(Active::wants_looks)
+            || self.drill.as_ref().is_some_and(Drill::wants_looks)
     }
 
     /// An epoch for the next claim is saved before it is needed: the disk is not in the way of a takeover.
@@ -325,6 +348,14 @@ impl Pair {
         if idle && needed && self.talking(now) {
             let epoch = self.next_epoch();
             self.ledger.change(|memory| memory.epoch = epoch);
+        }
+    }
+
+    /// Something changed that may let an attempt succeed which failed before.
+    fn news(&mut self, now: Instant) {
+        self.retries.news(now);
+        if let Some(active) = &mut self.active {
+            active.news(now);
         }
     }
 

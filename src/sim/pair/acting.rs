@@ -66,8 +66,7 @@ impl World {
             PairAction::Announce { number } => Call::Announce(number),
             PairAction::ReadVips { number } => Call::Read(number),
             PairAction::ProbeMeans { means } => {
-                let outcome = Ok(());
-                return self.tell_later(node, PairEvent::MeansProbed { means, outcome });
+                return self.probe_power(node, means);
             }
             PairAction::SetServices { number, wanted } => {
                 let outcome = if node == 0 && wanted == ServicesWanted::Started {
@@ -87,13 +86,16 @@ impl World {
             | PairAction::ReadFence { .. }
             | PairAction::Fence { .. }
             | PairAction::Unfence { .. }) => {
+                if self.runs_program(node, &action) {
+                    return;
+                }
                 return self.order(node, Action::Pair(Box::new(action)));
             }
         };
         self.call(node, call);
     }
 
-    fn tell_later(&mut self, node: usize, event: PairEvent) {
+    pub(super) fn tell_later(&mut self, node: usize, event: PairEvent) {
         let life = self.nodes[node].life;
         let after = self.dice.micros(10, self.setup.late_us);
         let event = Box::new(Event::Pair(Box::new(event)));

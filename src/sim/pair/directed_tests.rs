@@ -15,7 +15,7 @@ const fn ms(millis: u64) -> Duration {
 }
 
 /// A is Active, B stands ready, both talk.
-fn settled(setup: Setup) -> World {
+pub(super) fn settled(setup: Setup) -> World {
     let mut world = World::new(setup, Mutant::Faithful, Dice::new(7));
     world.host_up(0);
     world.run_for(ms(1_500));

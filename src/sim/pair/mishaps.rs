@@ -185,9 +185,7 @@ impl World {
                 }
             }
             Mishap::PowerCut { node, back } => {
-                self.host_down(node);
-                self.nodes[node].board.power(self.now, false);
-                self.wake_boards();
+                self.befall_power_loss(node);
                 self.put(back, Due::Mishap(Mishap::PowerBack { node }));
             }
             Mishap::HostDies { node, back } => {
@@ -274,6 +272,13 @@ impl World {
             command,
         };
         self.tell(node, event);
+    }
+
+    /// Host and board at once.
+    pub(super) fn befall_power_loss(&mut self, node: usize) {
+        self.host_down(node);
+        self.nodes[node].board.power(self.now, false);
+        self.wake_boards();
     }
 
     fn host_down(&mut self, node: usize) {

@@ -47,7 +47,7 @@ use crate::lineage::{CommitRecord, Epoch, Lineage, NodeId};
 use crate::manifest::Manifest;
 use crate::path::RelPath;
 use crate::policy::Policy;
-use crate::resolve::Dir;
+use crate::resolve::{Dir, absent};
 use crate::scan::{Scan, ScanError, Scanner, Trust};
 use crate::tree::Tree;
 use error::io;
@@ -309,6 +309,7 @@ impl Store {
     fn usable(&self) -> Result<(), StoreError> {
         match self.broken {
             true => Err(StoreError::Broken),
+            false if !self.scanner.is_scanned() => Err(StoreError::Unscanned),
             false => Ok(()),
         }
     }
@@ -337,7 +338,11 @@ impl Store {
     }
 }
 
+/// The store's own directory, which may be a mount of its own.
 fn open_home(spec: &StoreSpec) -> rustix::io::Result<Dir> {
+    if let Some(home) = absent(Dir::open(&spec.state))? {
+        return Ok(home);
+    }
     let parent = spec.state.parent().ok_or(Errno::INVAL)?;
     let name = spec.state.file_name().ok_or(Errno::INVAL)?;
     Dir::open(parent)?.ensure_dir(name.as_encoded_bytes())
