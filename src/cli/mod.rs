@@ -28,6 +28,7 @@ mod sentence;
 mod status;
 mod stop;
 mod switchover;
+mod sync;
 mod table;
 
 use std::path::PathBuf;
@@ -89,6 +90,7 @@ enum Command {
     FenceTest(fence_test::Options),
     #[command(subcommand)]
     Pair(pair::Command),
+    Sync(sync::Options),
     #[command(subcommand)]
     Board(board::Command),
     Replay(replay::Options),
@@ -129,6 +131,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::ConfirmPeerDead(options) => confirm_peer_dead::run(global, options),
         Command::FenceTest(options) => fence_test::run(global, options),
         Command::Pair(command) => pair::run(global, command),
+        Command::Sync(options) => sync::run(global, options),
         Command::Board(command) => board::run(global, command),
         Command::Replay(options) => replay::run(&options),
         Command::Stop(options) => stop::run(global, &options),

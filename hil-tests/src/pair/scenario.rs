@@ -162,6 +162,11 @@ pub const SCENARIOS: &[Scenario] = &[
         shows: "a data port of the Active loses its carrier: it hands over",
         run: parts::data_port_lost,
     },
+    Scenario {
+        name: "vip-port-lost",
+        shows: "the port that carries the vip loses its carrier: from then on nobody answers until the other does",
+        run: parts::vip_port_lost,
+    },
 ];
 
 /// Runs one.

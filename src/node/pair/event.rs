@@ -135,6 +135,11 @@ pub enum PairEvent {
         /// They are, or why not.
         outcome: Result<(), String>,
     },
+    /// Connection tracking did not move with the role, or not in time.
+    TrackingFailed {
+        /// Why.
+        error: String,
+    },
     /// An operator asked for something.
     Requested {
         /// Answered with the same number.

@@ -81,6 +81,9 @@ impl Pair {
                 wanted,
                 outcome,
             } => self.services_set(now, number, wanted, outcome, out),
+            PairEvent::TrackingFailed { error } => {
+                out.record(now, Level::Warning, Fact::TrackingFailed { error });
+            }
             PairEvent::Requested {
                 request,
                 actor,

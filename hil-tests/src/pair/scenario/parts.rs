@@ -131,3 +131,13 @@ pub(super) fn data_port_lost(trial: &mut Trial) -> Result<Told> {
     })?;
     Ok(taken.told("it was released, not fenced"))
 }
+
+pub(super) fn vip_port_lost(trial: &mut Trial) -> Result<Told> {
+    let taken = taken_over(trial, "its lan port goes dark", |trial, old| {
+        trial.side(old).carrier(0, false)
+    })?;
+    demand(!taken.proof.contains("fence"), || {
+        format!("taken over, {}", taken.proof)
+    })?;
+    Ok(taken.told("it was released, not fenced"))
+}
