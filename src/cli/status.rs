@@ -98,6 +98,15 @@ fn fetch(global: &Global) -> Result<AgentStatus, ClientError> {
     }
 }
 
+/// How the agent is, if one runs.
+pub(super) fn running(global: &Global) -> Result<Option<AgentStatus>, Failure> {
+    match fetch(global) {
+        Ok(status) => Ok(Some(status)),
+        Err(ClientError::NoAgent { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The agent's clock is the machine's, so its snapshot has an age here.
 fn freshness(status: &AgentStatus) -> Freshness {
     let age = Clock.now().since(status.node.at);
