@@ -16,9 +16,11 @@ use super::{Global, places};
 
 mod leave;
 mod meet;
+mod preflight;
 
 use leave::leave;
 use meet::{Place, invite, join_in};
+use preflight::{PreflightOptions, preflight};
 
 /// Make and compare the keys of a pair
 #[derive(Debug, Subcommand)]
@@ -45,6 +47,10 @@ pub(crate) enum Command {
     ///
     /// Refused while this node is Active.
     Leave(LeaveOptions),
+    /// Compare the two nodes as they run: versions, board, cabling, times, addresses, interfaces
+    ///
+    /// Exit code 1 if anything keeps either from taking over from the other.
+    Preflight(PreflightOptions),
     /// Show what identifies the keys, to be compared on both nodes
     ///
     /// It says nothing of the keys themselves.
@@ -119,6 +125,7 @@ pub(crate) fn run(global: &Global, command: Command) -> Result<Exit, Failure> {
             invite(global, store, it.listen, Terms::New)
         }
         Command::Leave(it) => leave(global, &it),
+        Command::Preflight(it) => preflight(global, &it),
         Command::Fingerprint(options) => fingerprint(&options.path(global)),
     }
 }

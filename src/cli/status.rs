@@ -90,7 +90,7 @@ pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     }
 }
 
-fn fetch(global: &Global) -> Result<AgentStatus, ClientError> {
+pub(super) fn fetch(global: &Global) -> Result<AgentStatus, ClientError> {
     let path = agent_link::socket(global);
     match Client::connect(&path)?.ask(Request::Status)? {
         Answer::Status(status) => Ok(*status),

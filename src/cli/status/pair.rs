@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use fencepost::node::Instant;
 use fencepost::node::pair::PairStatus;
+use fencepost::node::pair::preflight::Fit;
 use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus};
 use fencepost::wire::Role;
 
@@ -25,6 +26,7 @@ pub(super) fn render(pair: &PairStatus, now: Instant) -> String {
             .iter()
             .map(|means| (format!("means {}", means.name), proven(means, now))),
     );
+    lines.push(("preflight".to_owned(), preflight(pair)));
     lines.push(("takeover".to_owned(), takeover(pair)));
     lines
         .into_iter()
@@ -74,6 +76,7 @@ fn peer(pair: &PairStatus, now: Instant) -> String {
         epoch,
         health,
         heard_at,
+        versions: _,
     }) = &pair.peer
     else {
         return "never heard".to_owned();
@@ -121,6 +124,25 @@ fn proven(means: &MeansStatus, now: Instant) -> String {
     }
 }
 
+/// The worst that was found, and how many more are as bad.
+fn preflight(pair: &PairStatus) -> String {
+    let of = |fit: Fit| pair.preflight.iter().filter(move |it| it.fit == fit);
+    let more = |fit: Fit| match of(fit).count() {
+        0 | 1 => String::new(),
+        count => format!(", and {} more (`fencepost pair preflight`)", count - 1),
+    };
+    let worst = |word: &str, fit: Fit| {
+        let first = of(fit).next()?;
+        Some(format!("{word}{}{}", first.sentence, more(fit)))
+    };
+    let refused = worst("REFUSED: ", Fit::Refused);
+    let said = refused.or_else(|| worst("warning: ", Fit::Warns));
+    said.unwrap_or_else(|| {
+        let all: Vec<&str> = of(Fit::Good).map(|it| it.sentence.as_str()).collect();
+        all.join("; ")
+    })
+}
+
 fn takeover(pair: &PairStatus) -> String {
     match (&pair.claim, pair.refusals.as_slice()) {
         (Some(claim), _) => format!("under way: {claim}"),
@@ -137,6 +159,8 @@ fn takeover(pair: &PairStatus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fencepost::node::pair::preflight::Finding;
+
     use super::*;
     use crate::cli::status::sample;
 
@@ -151,8 +175,24 @@ peer              Active in epoch 7; heard 4 ms ago, both ways
 link cable        heard 4 ms ago
 link lan          heard 9 ms ago; refused by the peer's kernel 2 times
 means fence-wire  proven 120 ms ago
+preflight         both run fencepost 0.1.0
 takeover          no: the peer serves and is no worse
 ";
         assert_eq!(text, wanted);
+    }
+
+    #[test]
+    fn the_worst_of_the_preflight_is_said() {
+        let mut pair = sample::backup();
+        let find = |fit, sentence: &str| Finding {
+            fit,
+            sentence: sentence.to_owned(),
+        };
+        pair.preflight.push(find(Fit::Warns, "older"));
+        assert_eq!(preflight(&pair), "warning: older");
+        pair.preflight.push(find(Fit::Refused, "other board"));
+        pair.preflight.push(find(Fit::Refused, "other times"));
+        let said = "REFUSED: other board, and 1 more (`fencepost pair preflight`)";
+        assert_eq!(preflight(&pair), said);
     }
 }

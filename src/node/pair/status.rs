@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Pair;
+use super::preflight::Finding;
 use super::refusal::Refusal;
 use crate::node::time::Instant;
-use crate::wire::{Flags, HealthSummary, Role};
+use crate::wire::{Flags, HealthSummary, Role, Versions};
 
 /// This node's part in the pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,10 @@ pub struct PairStatus {
     pub stale_messages: u64,
     /// Why it would not take over now; empty if it would.
     pub refusals: Vec<Refusal>,
+    /// What was compared with the peer.
+    pub preflight: Vec<Finding>,
+    /// What runs here.
+    pub versions: Versions,
 }
 
 /// The peer, in its own words.
@@ -55,6 +60,8 @@ pub struct PeerStatus {
     pub health: HealthSummary,
     /// When it was last heard.
     pub heard_at: Option<Instant>,
+    /// What runs there.
+    pub versions: Versions,
 }
 
 /// One link.
@@ -98,6 +105,8 @@ impl Pair {
             means: self.means_status(),
             stale_messages: self.rejected,
             refusals: self.takeover_refusals(now),
+            preflight: self.preflight(now),
+            versions: self.policy.versions,
         }
     }
 
@@ -109,6 +118,7 @@ impl Pair {
             epoch: last.epoch,
             health: last.health,
             heard_at: self.peer.heard_at(),
+            versions: last.versions,
         })
     }
 
