@@ -235,6 +235,7 @@ mod tests {
                 look_every: ms(2),
             },
             means: Vec::new(),
+            services: None,
             lease: None,
             preempt: None,
             handovers_per_hour_max: 6,

@@ -17,6 +17,7 @@ mod mutant;
 #[cfg(test)]
 mod narrate;
 mod net;
+mod power;
 mod process;
 mod run;
 mod scenario;
@@ -36,5 +37,7 @@ mod directed_tests;
 mod explore_tests;
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod means_tests;
 #[cfg(test)]
 mod mutant_tests;

@@ -2,11 +2,13 @@
 
 use core::time::Duration;
 
+use super::power::LIMIT;
 use crate::board::controller::SegmentSettings;
 use crate::node::Policy;
 use crate::node::pair::PairPolicy;
 use crate::node::pair::policy::{
-    LeasePolicy, MeansKind, MeansPolicy, Rank, Standby, Timing, Topology,
+    LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, ServicesFailed, Standby, Timing,
+    Topology,
 };
 use crate::node::policy::{
     Arming, CarrierRole, CheckPolicy, CheckSeverity, Commissioning, DeadManPolicy, ReadBackPolicy,
@@ -22,6 +24,10 @@ pub(super) struct Setup {
     pub(super) segments: u8,
     pub(super) lease: bool,
     pub(super) wire: bool,
+    pub(super) peer_agent: bool,
+    pub(super) external: bool,
+    /// The program is wired to something else that is off.
+    pub(super) lying: bool,
     pub(super) preempt: Option<Duration>,
     pub(super) vip_lifetime: Option<Duration>,
     /// Most a turn or an answer is late, in microseconds.
@@ -29,6 +35,8 @@ pub(super) struct Setup {
     pub(super) bus_us: u64,
     pub(super) kernel_us: u64,
     pub(super) disk_us: u64,
+    /// Units are bound to the role; those of the first node never start.
+    pub(super) services: Option<ServicesFailed>,
 }
 
 const fn ms(millis: u64) -> Duration {
@@ -44,12 +52,16 @@ impl Setup {
             segments: 1,
             lease: true,
             wire: true,
+            peer_agent: false,
+            external: false,
+            lying: false,
             preempt: None,
             vip_lifetime: None,
             late_us: 200,
             bus_us: 600,
             kernel_us: 500,
             disk_us: 1_000,
+            services: None,
         }
     }
 
@@ -63,18 +75,53 @@ impl Setup {
             Topology::SERIES,
         ];
         let lease = dice.chance(600);
+        let external = dice.chance(250);
         Self {
             topology: dice.pick(&topologies).unwrap_or(Topology::PARALLEL_HOT),
             segments: if dice.chance(300) { 2 } else { 1 },
             lease,
-            wire: !lease || dice.chance(700),
+            wire: !(lease || external) || dice.chance(700),
+            peer_agent: dice.chance(300),
+            external,
+            lying: false,
             preempt: dice.chance(200).then_some(ms(400)),
             vip_lifetime: dice.chance(400).then_some(ms(900)),
             late_us: dice.between(100, 3_000),
             bus_us: dice.between(200, 2_500),
             kernel_us: dice.between(100, 8_000),
             disk_us: dice.between(200, 15_000),
+            services: None,
         }
+    }
+
+    /// Of the means, in their order.
+    pub(super) fn kinds(&self) -> Vec<MeansKind> {
+        let kinds = [
+            self.wire.then_some(MeansKind::FenceWire),
+            self.peer_agent.then_some(MeansKind::PeerAgent),
+            self.external.then_some(MeansKind::External),
+        ];
+        kinds.into_iter().flatten().collect()
+    }
+
+    fn means(&self) -> Vec<MeansPolicy> {
+        let kinds = self.kinds().into_iter();
+        kinds
+            .map(|kind| match kind {
+                MeansKind::FenceWire => MeansPolicy::plain("fence-wire", kind, ms(80)),
+                MeansKind::External => MeansPolicy {
+                    probe: Some(ProbePolicy {
+                        every: ms(150),
+                        stale_after: ms(600),
+                    }),
+                    hold_back: ms(250),
+                    ..MeansPolicy::plain("external", kind, LIMIT)
+                },
+                MeansKind::PeerAgent | MeansKind::PeerController => {
+                    MeansPolicy::plain("peer-agent", kind, ms(120))
+                }
+            })
+            .collect()
     }
 
     fn hot(&self) -> bool {
@@ -119,11 +166,6 @@ pub(super) fn policy(index: usize, setup: &Setup, segments: usize) -> Policy {
 }
 
 fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
-    let wire = MeansPolicy {
-        name: "fence-wire".to_owned(),
-        kind: MeansKind::FenceWire,
-        timeout: ms(80),
-    };
     let lease = LeasePolicy {
         right: ms(400),
         // L, both drifts, relay time, one tick, and the driver's allowance.
@@ -142,7 +184,7 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
         },
         links: vec!["ha".to_owned(), "lan".to_owned()],
         timing: timing(setup),
-        means: setup.wire.then_some(wire).into_iter().collect(),
+        means: setup.means(),
         lease: setup.lease.then_some(lease),
         preempt: setup.preempt,
         handovers_per_hour_max: 1_000,
@@ -152,6 +194,7 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
             protocol: 1,
             ..Versions::default()
         },
+        services: setup.services,
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct World {
     pub(super) links: Vec<Link>,
     /// `cables[n]`: node n's fence line to the other, and the acknowledge back.
     pub(super) cables: [Cable; 2],
+    /// The order a node's program works on.
+    pub(super) programs: [Option<u64>; 2],
     pub(super) dice: Dice,
     pub(super) setup: Setup,
     pub(super) mutant: Mutant,
@@ -118,6 +120,13 @@ pub(super) enum Due {
         node: usize,
         life: u64,
     },
+    TakePower {
+        node: usize,
+        life: u64,
+        nonce: u64,
+        means: usize,
+        fate: super::power::Fate,
+    },
     Resume {
         node: usize,
     },
@@ -135,6 +144,7 @@ impl World {
             nodes,
             links: vec![Link::new(LinkKind::Direct), Link::new(LinkKind::Data)],
             cables: [Cable::new(cable), Cable::new(cable)],
+            programs: [None; 2],
             dice,
             setup,
             mutant,
@@ -237,6 +247,13 @@ impl World {
                     self.start_agent(node);
                 }
             }
+            Due::TakePower {
+                node,
+                life,
+                nonce,
+                means,
+                fate,
+            } => self.take_power(node, life, (means, nonce), fate),
             Due::Resume { node } => self.resume(node),
             Due::Mishap(mishap) => self.befall(mishap),
         }
@@ -328,5 +345,6 @@ fn appliance(index: usize, setup: &Setup, dice: &mut Dice) -> Appliance {
         paused_until: None,
         bus: BusState::Works,
         healthy: true,
+        told_dark: false,
     }
 }
