@@ -13,6 +13,7 @@ pub mod control_client;
 pub mod diagnose;
 pub mod io;
 pub mod node;
+pub mod pairing;
 pub mod plan;
 pub mod replay;
 pub mod sim;

@@ -437,36 +437,3 @@ fn failsafe_cuts_what_a_dead_agent_left() {
     );
     assert_eq!(place.board.contacts(0), RelayState::Bypass);
 }
-
-#[test]
-fn a_key_is_made_once_and_has_one_fingerprint() {
-    let folder = tempfile::tempdir().unwrap();
-    let key = folder.path().join("pair.key");
-    let key = key.to_str().unwrap();
-    let made = fencepost(&["pair", "init", "--key-file", key]);
-    expect(&made, 0);
-    let shown = fencepost(&["pair", "fingerprint", "--key-file", key]);
-    expect(&shown, 0);
-    assert!(out(&made).ends_with(&out(&shown)), "{}", out(&made));
-    let before = std::fs::read(key).unwrap();
-    let again = fencepost(&["pair", "init", "--key-file", key]);
-    expect(&again, 1);
-    assert!(
-        err(&again).contains("it is there already"),
-        "{}",
-        err(&again)
-    );
-    assert_eq!(std::fs::read(key).unwrap(), before);
-}
-
-#[test]
-fn a_key_that_others_can_read_is_refused() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().unwrap();
-    let key = folder.path().join("pair.key");
-    std::fs::write(&key, "00").unwrap();
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let shown = fencepost(&["pair", "fingerprint", "--key-file", key.to_str().unwrap()]);
-    expect(&shown, 5);
-    assert!(err(&shown).contains("chmod 600"), "{}", err(&shown));
-}

@@ -10,6 +10,7 @@ use fencepost::board::catalogue;
 use fencepost::board::controller::{CutState, SegmentSettings};
 use fencepost::config::{Config, PeriodKnown, Site};
 use fencepost::diagnose::{Mistakes, Source};
+use fencepost::node::pair::preflight::PARTS;
 use fencepost::node::policy::{Arming, Commissioning, ReadBackPolicy};
 use fencepost::plan::{Plan, Verdict};
 
@@ -194,6 +195,53 @@ fn the_worked_examples_of_pairs_hold() {
         "pair-series",
     ];
     assert_eq!(seen, expected);
+}
+
+/// Agents of different patch versions compare these bytes: a change here keeps them from taking over from each other
+/// during an update, and is a new version of the pair's protocol.
+#[test]
+fn what_two_nodes_compare_is_as_recorded_and_names_what_differs() {
+    let primary = pair_example();
+    let agreement = |text: &str| {
+        let policy = good(text).policy(Commissioning::Done).pair.unwrap();
+        let parts: Vec<[u8; 3]> = policy
+            .agreement
+            .chunks_exact(3)
+            .map(|it| it.try_into().unwrap())
+            .collect();
+        assert_eq!(parts.len(), PARTS.len());
+        parts
+    };
+    let here = agreement(&primary);
+    let mut recorded = String::new();
+    for (part, name) in here.iter().zip(PARTS) {
+        writeln!(
+            recorded,
+            "{:02x}{:02x}{:02x} {name}",
+            part[0], part[1], part[2]
+        )
+        .unwrap();
+    }
+    golden("pair-agreement.txt", &recorded);
+    let secondary = primary.replace("node = \"primary\"", "node = \"secondary\"");
+    assert_eq!(agreement(&secondary), here, "one file serves both nodes");
+    for (from, to, part) in [
+        ("standby = \"hot\"", "standby = \"cold\"", 0),
+        ("fail = \"disconnect\"", "fail = \"bypass\"", 0),
+        ("profile = \"default\"", "profile = \"fast\"", 1),
+        ("name = \"lan\"", "name = \"other\"", 2),
+        ("198.51.100.2", "198.51.100.9", 2),
+        ("192.0.2.1\"", "192.0.2.9\"", 3),
+        ("\"wan0\"", "\"wan1\"", 4),
+        ("\"ha0\"", "\"ha1\"", 4),
+    ] {
+        assert!(secondary.contains(from), "{from}");
+        let there = agreement(&secondary.replace(from, to));
+        let differ: Vec<usize> = (0..PARTS.len())
+            .filter(|at| there[*at] != here[*at])
+            .collect();
+        assert_eq!(differ, [part], "{from} -> {to}");
+    }
 }
 
 #[test]

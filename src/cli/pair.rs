@@ -1,7 +1,7 @@
 //! `fencepost pair`: the keys that make two nodes one pair.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -9,17 +9,48 @@ use clap::{Args, Subcommand};
 use fencepost::config::Config;
 use fencepost::config::pair::{STANDARD_KEY_FILE, load_keys};
 use fencepost::io::random;
+use fencepost::pairing::{Store, Terms};
 
 use super::exit::{Exit, Failure};
 use super::{Global, places};
 
+mod leave;
+mod meet;
+mod preflight;
+
+use leave::leave;
+use meet::{Place, invite, join_in};
+use preflight::{PreflightOptions, preflight};
+
 /// Make and compare the keys of a pair
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a key on one node, to be copied to the other
+    /// Make the key on the first node: to be copied to the other, or with --invite over the network
     ///
     /// Never replaces a key file: a pair with two different keys does not hear itself.
-    Init(Options),
+    Init(InitOptions),
+    /// Make the key together with a node that invites
+    ///
+    /// Asks for the code that the other node shows, on the terminal or as a line of standard input. The key is derived on
+    /// both nodes and never sent; somebody in between without the code has three guesses.
+    Join(JoinOptions),
+    /// Change keys without an outage: a further key, made together with the other node
+    ///
+    /// On the other node: `fencepost pair join ADDRESS --rotate`. Then restart the agents, one after the other; the old key
+    /// can be taken out of both files later.
+    Rotate(InviteOptions),
+    /// Make a new key for a new box in the other's place; the old one is void here
+    ///
+    /// On the new box: `fencepost pair join ADDRESS`. The agent here goes on with the old key until it is restarted.
+    Replace(InviteOptions),
+    /// Forget the keys: this node is no half of a pair any more
+    ///
+    /// Refused while this node is Active.
+    Leave(LeaveOptions),
+    /// Compare the two nodes as they run: versions, board, cabling, times, addresses, interfaces
+    ///
+    /// Exit code 1 if anything keeps either from taking over from the other.
+    Preflight(PreflightOptions),
     /// Show what identifies the keys, to be compared on both nodes
     ///
     /// It says nothing of the keys themselves.
@@ -33,9 +64,68 @@ pub(crate) struct Options {
     key_file: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct InitOptions {
+    #[command(flatten)]
+    options: Options,
+    /// Show a one-time code and wait for the other node's `fencepost pair join`
+    #[arg(long)]
+    invite: bool,
+    /// Where to wait: an address of this node on a link [default: the first configured link's]
+    #[arg(long, value_name = "ADDRESS", requires = "invite")]
+    listen: Option<Place>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InviteOptions {
+    #[command(flatten)]
+    options: Options,
+    /// Where to wait: an address of this node on a link [default: the first configured link's]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<Place>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JoinOptions {
+    /// The inviting node's address
+    address: Place,
+    #[command(flatten)]
+    options: Options,
+    /// Add a key to those that are there: the other node runs `pair rotate`
+    #[arg(long)]
+    rotate: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LeaveOptions {
+    #[command(flatten)]
+    options: Options,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
 pub(crate) fn run(global: &Global, command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::Init(options) => init(&options.path(global)),
+        Command::Init(it) if it.invite => {
+            let store = it.options.store(global);
+            store.must_be_free().map_err(failed)?;
+            invite(global, store, it.listen, Terms::New)
+        }
+        Command::Init(it) => init(&it.options.path(global)),
+        Command::Join(it) => join_in(global, &it),
+        Command::Rotate(it) => {
+            let store = it.options.store(global);
+            store.must_be_there().map_err(failed)?;
+            invite(global, store, it.listen, Terms::Add)
+        }
+        Command::Replace(it) => {
+            let store = it.options.store(global);
+            store.must_be_there().map_err(failed)?;
+            invite(global, store, it.listen, Terms::New)
+        }
+        Command::Leave(it) => leave(global, &it),
+        Command::Preflight(it) => preflight(global, &it),
         Command::Fingerprint(options) => fingerprint(&options.path(global)),
     }
 }
@@ -52,12 +142,24 @@ impl Options {
             .or_else(configured)
             .unwrap_or_else(|| PathBuf::from(STANDARD_KEY_FILE))
     }
+
+    fn store(&self, global: &Global) -> Store {
+        Store::new(&self.path(global))
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::failed(error.to_string())
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    random::bytes()
+        .map_err(|error| Failure::failed(format!("the kernel gives no random numbers: {error}")))
 }
 
 fn init(path: &Path) -> Result<Exit, Failure> {
     let name = path.display();
-    let secret: [u8; 32] = random::bytes()
-        .map_err(|error| Failure::failed(format!("the kernel gives no random numbers: {error}")))?;
+    let secret: [u8; 32] = random()?;
     let mut text = "# Fencepost: whoever has this can speak for a node of the pair.\n".to_owned();
     text.extend(secret.iter().map(|byte| format!("{byte:02x}")));
     text.push('\n');
@@ -94,5 +196,20 @@ fn fingerprint(path: &Path) -> Result<Exit, Failure> {
         "fingerprint {}; it must be the same on both nodes",
         ids.join(" ")
     );
+    if Store::new(path).unfinished() {
+        println!(
+            "the other node was not heard to have this key; if its fingerprint is another, pair them again"
+        );
+    }
     Ok(Exit::Done)
+}
+
+/// One line, asked for on a terminal; never from the arguments, which everybody on the machine can read.
+fn ask(question: &str) -> Result<String, Failure> {
+    if std::io::stdin().is_terminal() {
+        eprint!("{question}");
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(line)
 }

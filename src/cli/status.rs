@@ -90,11 +90,20 @@ pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     }
 }
 
-fn fetch(global: &Global) -> Result<AgentStatus, ClientError> {
+pub(super) fn fetch(global: &Global) -> Result<AgentStatus, ClientError> {
     let path = agent_link::socket(global);
     match Client::connect(&path)?.ask(Request::Status)? {
         Answer::Status(status) => Ok(*status),
         other => Err(agent_link::foreign(&path, &other)),
+    }
+}
+
+/// How the agent is, if one runs.
+pub(super) fn running(global: &Global) -> Result<Option<AgentStatus>, Failure> {
+    match fetch(global) {
+        Ok(status) => Ok(Some(status)),
+        Err(ClientError::NoAgent { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

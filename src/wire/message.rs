@@ -84,7 +84,7 @@ pub struct Heartbeat {
     pub versions: Versions,
     /// Which kind of board.
     pub board: BoardId,
-    /// Digest of the settings that must be the same on both nodes.
+    /// The settings that must be the same on both nodes: a short digest of each part, so that it can be said which differs.
     pub agreement: Digest,
     /// One opaque root per sync category; at most [`SYNC_ROOTS_MAX`].
     pub sync_roots: Vec<[u8; 32]>,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use fencepost::node::Instant;
 use fencepost::node::pair::PairStatus;
 use fencepost::node::pair::policy::MeansKind;
+use fencepost::node::pair::preflight::Fit;
 use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus, ServicesStatus};
 use fencepost::wire::Role;
 
@@ -28,6 +29,7 @@ pub(super) fn render(pair: &PairStatus, now: Instant) -> String {
     );
     let units = pair.services.iter();
     lines.extend(units.map(|units| ("services".to_owned(), services(units))));
+    lines.push(("preflight".to_owned(), preflight(pair)));
     lines.push(("takeover".to_owned(), takeover(pair)));
     lines
         .into_iter()
@@ -77,6 +79,7 @@ fn peer(pair: &PairStatus, now: Instant) -> String {
         epoch,
         health,
         heard_at,
+        versions: _,
     }) = &pair.peer
     else {
         return "never heard".to_owned();
@@ -132,6 +135,25 @@ fn proven(means: &MeansStatus, now: Instant) -> String {
     }
 }
 
+/// The worst that was found, and how many more are as bad.
+fn preflight(pair: &PairStatus) -> String {
+    let of = |fit: Fit| pair.preflight.iter().filter(move |it| it.fit == fit);
+    let more = |fit: Fit| match of(fit).count() {
+        0 | 1 => String::new(),
+        count => format!(", and {} more (`fencepost pair preflight`)", count - 1),
+    };
+    let worst = |word: &str, fit: Fit| {
+        let first = of(fit).next()?;
+        Some(format!("{word}{}{}", first.sentence, more(fit)))
+    };
+    let refused = worst("REFUSED: ", Fit::Refused);
+    let said = refused.or_else(|| worst("warning: ", Fit::Warns));
+    said.unwrap_or_else(|| {
+        let all: Vec<&str> = of(Fit::Good).map(|it| it.sentence.as_str()).collect();
+        all.join("; ")
+    })
+}
+
 fn services(units: &ServicesStatus) -> String {
     let wanted = sentence::units(units.wanted);
     match &units.fault {
@@ -157,6 +179,8 @@ fn takeover(pair: &PairStatus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fencepost::node::pair::preflight::Finding;
+
     use super::*;
     use crate::cli::status::sample;
 
@@ -172,8 +196,24 @@ link cable        heard 4 ms ago
 link lan          heard 9 ms ago; refused by the peer's kernel 2 times
 means fence-wire  proven 120 ms ago
 services          stopped
+preflight         both run fencepost 0.1.0
 takeover          no: the peer serves and is no worse
 ";
         assert_eq!(text, wanted);
+    }
+
+    #[test]
+    fn the_worst_of_the_preflight_is_said() {
+        let mut pair = sample::backup();
+        let find = |fit, sentence: &str| Finding {
+            fit,
+            sentence: sentence.to_owned(),
+        };
+        pair.preflight.push(find(Fit::Warns, "older"));
+        assert_eq!(preflight(&pair), "warning: older");
+        pair.preflight.push(find(Fit::Refused, "other board"));
+        pair.preflight.push(find(Fit::Refused, "other times"));
+        let said = "REFUSED: other board, and 1 more (`fencepost pair preflight`)";
+        assert_eq!(preflight(&pair), said);
     }
 }

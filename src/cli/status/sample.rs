@@ -8,6 +8,7 @@ use fencepost::control::{AgentStatus, HistoryHealth};
 use fencepost::io::realtime::Grant;
 use fencepost::node::event::{Standing, Verdict, WatchdogFacts};
 use fencepost::node::pair::policy::MeansKind;
+use fencepost::node::pair::preflight::{Finding, Fit};
 use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus, ServicesStatus};
 use fencepost::node::pair::{PairStatus, Refusal, ServicesWanted};
 use fencepost::node::policy::{Arming, CheckSeverity, Commissioning};
@@ -16,7 +17,7 @@ use fencepost::node::status::{
     WatchdogStatus,
 };
 use fencepost::node::{Cause, Fact, Instant, Level, Record};
-use fencepost::wire::{Flags, HealthSummary, Role};
+use fencepost::wire::{Flags, HealthSummary, Role, Versions};
 
 pub(in crate::cli) const AT: Instant = Instant::from_millis(600_000);
 
@@ -48,6 +49,12 @@ fn check(name: &str, severity: CheckSeverity, output: &str) -> CheckStatus {
 }
 
 /// A Backup beside an Active.
+const VERSIONS: Versions = Versions {
+    protocol: 1,
+    software: [0, 1, 0],
+    firmware: [0; 3],
+};
+
 pub(in crate::cli) fn backup() -> PairStatus {
     let heard = |ms| Some(AT - Duration::from_millis(ms));
     let link = |name: &str, ms, refused| LinkStatus {
@@ -72,6 +79,7 @@ pub(in crate::cli) fn backup() -> PairStatus {
             epoch: 7,
             health: HealthSummary::default(),
             heard_at: heard(4),
+            versions: VERSIONS,
         }),
         talking: true,
         links: vec![link("cable", 4, 0), link("lan", 9, 2)],
@@ -90,10 +98,15 @@ pub(in crate::cli) fn backup() -> PairStatus {
         stale_messages: 0,
         fence_orders_refused: 0,
         refusals: vec![Refusal::PeerServes],
+        preflight: vec![Finding {
+            fit: Fit::Good,
+            sentence: "both run fencepost 0.1.0".to_owned(),
+        }],
+        versions: VERSIONS,
     }
 }
 
-pub(super) fn healthy() -> AgentStatus {
+pub(in crate::cli) fn healthy() -> AgentStatus {
     let mut control_loop = LoopStats::new(Grant::Granted, Grant::Granted);
     control_loop.turns = 20_000;
     control_loop.deadlines = 12_345;

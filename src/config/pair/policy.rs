@@ -15,23 +15,13 @@ use crate::node::pair::PairPolicy;
 use crate::node::pair::policy::{
     LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, Timing, Topology,
 };
+use crate::node::pair::preflight::{PARTS, agreement};
 use crate::wire::{Digest, Side, Versions};
 
 /// Version of the pair's rules.
 const PROTOCOL: u16 = 1;
 /// Bound on how far two clocks drift apart, parts per thousand. Quartz is ten times better.
 pub(crate) const DRIFT_PER_MILLE: u32 = 1;
-
-/// What both nodes must agree on.
-#[derive(Serialize)]
-struct Agreement<'a> {
-    protocol: u16,
-    board: &'a str,
-    topology: Topology,
-    timing: Timing,
-    lease: Option<LeasePolicy>,
-    links: &'a [String],
-}
 
 impl Pair {
     /// What the node is told of its pair. `None`: this version cannot run this topology.
@@ -43,14 +33,7 @@ impl Pair {
         let tries = means.iter().map(|means| means.timeout).sum();
         let lease = lease(site, scale, timing, tries, self.vip_lifetime);
         let links: Vec<String> = self.links.iter().map(|link| link.name.clone()).collect();
-        let agreement = digest(&Agreement {
-            protocol: PROTOCOL,
-            board: &site.board.id,
-            topology,
-            timing,
-            lease,
-            links: &links,
-        });
+        let agreement = agreement(self.shared(site, topology, timing, lease));
         Some(PairPolicy {
             topology,
             rank: match self.node {
@@ -72,6 +55,48 @@ impl Pair {
             },
             services: self.services.as_ref().map(|services| services.failed),
         })
+    }
+
+    /// What both nodes must agree on, part by part as [`PARTS`] names them: the same on both, whoever looks.
+    fn shared(
+        &self,
+        site: &Site,
+        topology: Topology,
+        timing: Timing,
+        lease: Option<LeasePolicy>,
+    ) -> [Digest; PARTS.len()] {
+        let segments = site.config.segments.iter();
+        let cabling: Vec<_> = segments.clone().map(|it| (&it.name, it.fail)).collect();
+        let links = self.links.iter();
+        let ways: Vec<_> = links
+            .clone()
+            .map(|link| (&link.name, self.by_rank(link.local, link.peer)))
+            .collect();
+        let vips: Vec<_> = self
+            .vips
+            .iter()
+            .map(|vip| {
+                let own = self.by_rank(vip.own, vip.peers);
+                (&vip.interface, vip.address, vip.prefix, own)
+            })
+            .collect();
+        let ports: Vec<_> = segments.map(|it| &it.ports).collect();
+        let interfaces: Vec<_> = links.map(|link| &link.interface).collect();
+        [
+            digest(&(PROTOCOL, &site.board.id, topology, cabling)),
+            digest(&(timing, lease)),
+            digest(&ways),
+            digest(&vips),
+            digest(&(ports, interfaces)),
+        ]
+    }
+
+    /// The primary's first, on both nodes.
+    fn by_rank<T>(&self, own: T, peers: T) -> (T, T) {
+        match self.node {
+            Side::Preferred => (own, peers),
+            Side::Other => (peers, own),
+        }
     }
 
     fn topology(&self, cabling: Cabling) -> Option<Topology> {

@@ -38,7 +38,7 @@ impl Pair {
                 "the peer could not take over now".to_owned(),
             );
         }
-        if let Some(differs) = self.disagreement() {
+        for differs in self.disagreements() {
             say(Summary::Yellow, differs.to_string());
         }
         if self.quarantined {

@@ -37,6 +37,7 @@ pub mod memory;
 mod orders;
 mod peer;
 pub mod policy;
+pub mod preflight;
 mod proof;
 pub mod refusal;
 mod retries;

@@ -31,7 +31,7 @@ pub struct PairPolicy {
     pub handovers_per_hour_max: u32,
     /// This kind of board.
     pub board: BoardId,
-    /// Digest of the settings both nodes must share.
+    /// Digests of the settings both nodes must share ([`super::preflight::agreement`]).
     pub agreement: Digest,
     /// What runs here.
     pub versions: Versions,

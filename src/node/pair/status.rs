@@ -6,9 +6,10 @@ use super::Pair;
 use super::drill::FenceTest;
 use super::event::ServicesWanted;
 use super::policy::MeansKind;
+use super::preflight::Finding;
 use super::refusal::Refusal;
 use crate::node::time::Instant;
-use crate::wire::{Flags, HealthSummary, Role};
+use crate::wire::{Flags, HealthSummary, Role, Versions};
 
 /// This node's part in the pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,12 @@ pub struct PairStatus {
     pub fence_orders_refused: u64,
     /// Why it would not take over now; empty if it would.
     pub refusals: Vec<Refusal>,
+    /// What was compared with the peer.
+    #[serde(default)]
+    pub preflight: Vec<Finding>,
+    /// What runs here.
+    #[serde(default)]
+    pub versions: Versions,
 }
 
 /// The peer, in its own words.
@@ -70,6 +77,9 @@ pub struct PeerStatus {
     pub health: HealthSummary,
     /// When it was last heard.
     pub heard_at: Option<Instant>,
+    /// What runs there.
+    #[serde(default)]
+    pub versions: Versions,
 }
 
 /// One link.
@@ -130,6 +140,8 @@ impl Pair {
             stale_messages: self.rejected,
             fence_orders_refused: self.orders_refused,
             refusals: self.takeover_refusals(now),
+            preflight: self.preflight(now),
+            versions: self.policy.versions,
         }
     }
 
@@ -141,6 +153,7 @@ impl Pair {
             epoch: last.epoch,
             health: last.health,
             heard_at: self.peer.heard_at(),
+            versions: last.versions,
         })
     }
 

@@ -90,22 +90,7 @@ impl Pair {
 
     /// Same rules, board and settings, and one of them preferred.
     pub(super) fn agrees(&self) -> bool {
-        self.disagreement().is_none()
-    }
-
-    pub(super) fn disagreement(&self) -> Option<Refusal> {
-        let peer = self.peer.last()?;
-        let differ = |what: &str| Some(Refusal::Disagreement(what.to_owned()));
-        if peer.versions.protocol != self.policy.versions.protocol {
-            return differ("the version of the pair's protocol");
-        }
-        if peer.board != self.policy.board {
-            return differ("the kind of board");
-        }
-        if peer.agreement != self.policy.agreement {
-            return differ("settings that must be the same on both");
-        }
-        (peer.flags.preferred == self.preferred()).then_some(Refusal::SameRank)
+        self.disagreements().is_empty()
     }
 
     /// What calls for a claim, if anything does.
@@ -254,8 +239,11 @@ impl Pair {
 
     fn peer_refusals(&self, now: Instant) -> Vec<Refusal> {
         if self.talking(now) {
+            let differ = self.disagreements();
+            if !differ.is_empty() {
+                return differ;
+            }
             let reason = match self.peer.last() {
-                _ if !self.agrees() => self.disagreement(),
                 Some(peer) if peer.role == Role::Active => Some(Refusal::PeerServes),
                 Some(peer) if peer.flags.serving => Some(Refusal::PeerNotDone(peer.role)),
                 _ => Some(Refusal::PeerGoesFirst),
