@@ -270,7 +270,12 @@ impl World {
         self.tell(node, event);
     }
 
-    fn host_down(&mut self, node: usize) {
+    pub(super) fn power_controller(&mut self, node: usize, on: bool) {
+        self.nodes[node].board.power(self.now, on);
+        self.wake_boards();
+    }
+
+    pub(super) fn host_down(&mut self, node: usize) {
         self.kill_agent(node);
         self.nodes[node].host = Host::Down;
         self.nodes[node].kernel = Kernel::default();
@@ -287,7 +292,7 @@ impl World {
         self.wake_boards();
         self.tell_carriers(1 - node);
         let life = self.nodes[node].life;
-        let boot = self.dice.millis(50, 300);
+        let boot = self.lapse(50_000, 300_000);
         self.put(boot, Due::StartAgent { node, life });
     }
 
@@ -314,7 +319,8 @@ impl World {
             self.nodes[node].board.power(self.now, true);
             if self.nodes[node].agent.is_none() {
                 let life = self.nodes[node].life;
-                self.put(Duration::from_millis(30), Due::StartAgent { node, life });
+                let after = self.setup.pace.span(Duration::from_millis(30));
+                self.put(after, Due::StartAgent { node, life });
             }
             self.check_reports(node);
         }

@@ -13,10 +13,12 @@ mod explore;
 mod invariants;
 mod kernel;
 mod mishaps;
+mod model;
 mod mutant;
 #[cfg(test)]
 mod narrate;
 mod net;
+mod pace;
 mod process;
 mod run;
 mod scenario;
@@ -24,6 +26,7 @@ mod sweep;
 mod thread;
 mod world;
 
+pub use model::check;
 pub use run::{Outcome, run};
 pub use sweep::{Report, sweep};
 

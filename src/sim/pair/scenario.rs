@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use super::net::{Link, LinkKind};
+use super::pace::{BEAT, Pace};
 use crate::board::controller::SegmentSettings;
 use crate::node::Policy;
 use crate::node::pair::PairPolicy;
@@ -18,6 +20,7 @@ use crate::wire::Versions;
 /// One world's constants.
 #[derive(Debug, Clone)]
 pub(super) struct Setup {
+    pub(super) pace: Pace,
     pub(super) topology: Topology,
     pub(super) segments: u8,
     pub(super) lease: bool,
@@ -40,6 +43,7 @@ impl Setup {
     #[cfg(test)]
     pub(super) fn plain() -> Self {
         Self {
+            pace: Pace::Drawn,
             topology: Topology::PARALLEL_HOT,
             segments: 1,
             lease: true,
@@ -64,6 +68,7 @@ impl Setup {
         ];
         let lease = dice.chance(600);
         Self {
+            pace: Pace::Drawn,
             topology: dice.pick(&topologies).unwrap_or(Topology::PARALLEL_HOT),
             segments: if dice.chance(300) { 2 } else { 1 },
             lease,
@@ -74,6 +79,38 @@ impl Setup {
             bus_us: dice.between(200, 2_500),
             kernel_us: dice.between(100, 8_000),
             disk_us: dice.between(200, 15_000),
+        }
+    }
+
+    /// In beats: the default pair.
+    pub(super) fn beats(topology: Topology) -> Self {
+        Self {
+            pace: Pace::Beats,
+            topology,
+            segments: 1,
+            lease: true,
+            wire: true,
+            preempt: None,
+            vip_lifetime: None,
+            late_us: 0,
+            bus_us: 0,
+            kernel_us: 0,
+            disk_us: 0,
+        }
+    }
+
+    /// A cable of their own, and the data network; in beats the first alone, which sees more faults.
+    pub(super) fn links(&self) -> Vec<Link> {
+        let kinds = [LinkKind::Direct, LinkKind::Data];
+        let count = if self.pace == Pace::Drawn { 2 } else { 1 };
+        kinds.into_iter().take(count).map(Link::new).collect()
+    }
+
+    /// The oldest ticket that counts (V).
+    pub(super) fn ticket_max_age_ms(&self) -> u32 {
+        match self.pace {
+            Pace::Drawn => 500,
+            Pace::Beats => 1_000,
         }
     }
 
@@ -92,7 +129,7 @@ pub(super) fn policy(index: usize, setup: &Setup, segments: usize) -> Policy {
                 fail: setup.topology.fenced,
                 settings: SegmentSettings::default(),
                 dwell: Duration::ZERO,
-                relink: ms(20),
+                relink: setup.pace.span(ms(20)),
                 closes_per_hour_max: 100_000,
                 read_back: ReadBackPolicy::Required,
             })
@@ -106,15 +143,50 @@ pub(super) fn policy(index: usize, setup: &Setup, segments: usize) -> Policy {
             carrier: CarrierRole::None,
             stale_after: Duration::from_secs(36_000),
         }],
-        dead_man: DeadManPolicy {
-            arming: Arming::Required,
-            period: ms(300),
-            kick_every: ms(60),
-        },
+        dead_man: dead_man(setup),
         watchdog: None,
-        read_every: ms(200),
+        read_every: if setup.pace == Pace::Drawn {
+            ms(200)
+        } else {
+            BEAT
+        },
         commissioning: Commissioning::Done,
         pair: Some(pair_policy(index, setup)),
+    }
+}
+
+fn dead_man(setup: &Setup) -> DeadManPolicy {
+    let (period, kick_every) = match setup.pace {
+        Pace::Drawn => (ms(300), ms(60)),
+        Pace::Beats => (BEAT * 3, BEAT),
+    };
+    DeadManPolicy {
+        arming: Arming::Required,
+        period,
+        kick_every,
+    }
+}
+
+fn lease(setup: &Setup) -> LeasePolicy {
+    let doubt = |margin| {
+        setup
+            .vip_lifetime
+            .map_or(Duration::ZERO, |span| span + margin)
+    };
+    match setup.pace {
+        Pace::Drawn => LeasePolicy {
+            right: ms(400),
+            // L, both drifts, relay time, one tick, and the driver's allowance.
+            wait: ms(430),
+            doubt: doubt(ms(50)),
+            drop_lead: ms(60),
+        },
+        Pace::Beats => LeasePolicy {
+            right: BEAT * 4,
+            wait: BEAT * 5,
+            doubt: doubt(BEAT),
+            drop_lead: BEAT,
+        },
     }
 }
 
@@ -122,16 +194,11 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
     let wire = MeansPolicy {
         name: "fence-wire".to_owned(),
         kind: MeansKind::FenceWire,
-        timeout: ms(80),
-    };
-    let lease = LeasePolicy {
-        right: ms(400),
-        // L, both drifts, relay time, one tick, and the driver's allowance.
-        wait: ms(430),
-        doubt: setup
-            .vip_lifetime
-            .map_or(Duration::ZERO, |span| span + ms(50)),
-        drop_lead: ms(60),
+        timeout: if setup.pace == Pace::Drawn {
+            ms(80)
+        } else {
+            BEAT * 2
+        },
     };
     PairPolicy {
         topology: setup.topology,
@@ -140,10 +207,15 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
         } else {
             Rank::Ordinary
         },
-        links: vec!["ha".to_owned(), "lan".to_owned()],
-        timing: timing(setup),
+        links: (setup.links().iter().zip(["ha", "lan"]))
+            .map(|(_, name)| name.to_owned())
+            .collect(),
+        timing: match setup.pace {
+            Pace::Drawn => timing(setup),
+            Pace::Beats => timing_in_beats(setup),
+        },
         means: setup.wire.then_some(wire).into_iter().collect(),
-        lease: setup.lease.then_some(lease),
+        lease: setup.lease.then(|| lease(setup)),
         preempt: setup.preempt,
         handovers_per_hour_max: 1_000,
         board: [1; 16],
@@ -174,5 +246,23 @@ fn timing(setup: &Setup) -> Timing {
         probe_every: if setup.hot() { ms(50) } else { ms(60) },
         probe_stale_after: ms(1_000),
         look_every: ms(2),
+    }
+}
+
+fn timing_in_beats(setup: &Setup) -> Timing {
+    Timing {
+        heartbeat_every: BEAT,
+        suspect_after: BEAT * 2,
+        active_lead: BEAT * 2,
+        restart_grace: BEAT * 2,
+        boot_hold: BEAT * 3,
+        give_up_after: BEAT * 4,
+        retry_after: BEAT,
+        join_after: BEAT,
+        yield_after: BEAT,
+        refresh_every: setup.vip_lifetime.map_or(Duration::ZERO, |_| BEAT),
+        probe_every: BEAT,
+        probe_stale_after: BEAT * 4,
+        look_every: BEAT,
     }
 }
