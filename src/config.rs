@@ -77,6 +77,16 @@ pub enum Topology {
     Chained,
 }
 
+impl Topology {
+    /// What a controller that is strapped for this cabling does without power: two side by side must not be joined.
+    pub fn strap(self) -> CutState {
+        match self {
+            Self::Parallel => CutState::Disconnect,
+            Self::Inline | Self::Series | Self::Chained => CutState::Bypass,
+        }
+    }
+}
+
 /// One segment in use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Segment {

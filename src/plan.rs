@@ -17,6 +17,7 @@ use crate::config::{PeriodKnown, Segment, Site, Timing, Topology, WatchdogMode};
 mod chain;
 mod failures;
 mod judge;
+pub mod pair;
 mod render;
 
 /// Worst lateness of the control loop that the plan counts with: the real-time thread's own, plus one
@@ -55,6 +56,9 @@ pub struct Plan {
     pub watchdog: (WatchdogMode, Duration),
     /// What must hold between the times.
     pub chain: Vec<Inequality>,
+    /// What is proven for a pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pair: Option<pair::PairPlan>,
     /// For each class of failure, when the relay is where it should be.
     pub failures: Vec<Failure>,
     /// Things that hold, but that somebody should know.
@@ -176,6 +180,7 @@ impl Plan {
             timing: site.timing,
             watchdog: (site.config.watchdog.mode, site.config.watchdog.timeout),
             chain: chain::chain(site),
+            pair: pair::draw(site),
             failures: Vec::new(),
             warnings: Vec::new(),
             refusals: Vec::new(),
@@ -198,7 +203,12 @@ impl SegmentPlan {
         settings: &crate::board::controller::SegmentSettings,
     ) -> Self {
         let setting = |spec: &SettingSpec, set: Option<CutState>| Setting {
-            states: set.map_or_else(|| spec.possible.clone(), |state| vec![state.into()]),
+            states: match (set, spec.kept) {
+                (Some(state), _) => vec![state.into()],
+                // Only a single appliance leaves its strap unread.
+                (None, Kept::Strapped) => vec![Topology::Inline.strap().into()],
+                (None, _) => spec.possible.clone(),
+            },
             kept: spec.kept,
         };
         Self {

@@ -133,6 +133,37 @@ fn what_check_proves_for_every_shipped_board_is_as_recorded() {
     }
 }
 
+/// The worked example of docs/pair.md, with what differs between its nodes and topologies.
+fn pair_example() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pair.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let block = text.split("```toml\n").nth(1).unwrap();
+    block.split("```").next().unwrap().to_owned()
+}
+
+#[test]
+fn what_check_proves_for_a_pair_is_as_recorded() {
+    let hot = pair_example();
+    let cold = hot.replace("standby = \"hot\"", "standby = \"cold\"");
+    let fast = hot.replace("profile = \"default\"", "profile = \"fast\"");
+    let series = cold
+        .replace("\"parallel\"", "\"series\"")
+        .replace("fail = \"disconnect\"", "fail = \"bypass\"");
+    let loops = hot.replace("fail = \"disconnect\"", "fail = \"bypass\"");
+    for (name, text, refused) in [
+        ("parallel-hot", &hot, 0),
+        ("parallel-cold", &cold, 0),
+        ("parallel-fast", &fast, 0),
+        ("series", &series, 0),
+        ("refused-loops", &loops, 3),
+    ] {
+        let plan = Plan::draw(&good(text));
+        assert_eq!(plan.refusals.len(), refused, "{name}: {:?}", plan.refusals);
+        golden(&format!("check-pair-{name}.txt"), &plan.render());
+        serde_json::to_string(&plan).unwrap();
+    }
+}
+
 #[test]
 fn policy_is_reduced_from_config_and_board() {
     let site = good(&format!(

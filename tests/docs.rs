@@ -114,6 +114,16 @@ fn the_examples_of_a_policy_are_a_configuration() {
 }
 
 #[test]
+fn the_example_of_means_is_a_configuration() {
+    let pair = blocks(&read("docs/pair.md"), "toml");
+    let means = blocks(&read("docs/fencing.md"), "toml");
+    assert_eq!((pair.len(), means.len()), (1, 1));
+    let text = format!("{}\n{}", pair[0], means[0]);
+    let config = Config::parse(&Source::new("docs/fencing.md", text)).unwrap();
+    assert_eq!(config.pair.unwrap().means.unwrap().len(), 3);
+}
+
+#[test]
 fn the_examples_of_the_control_language_are_requests() {
     let text = read("docs/interfaces.md");
     let (_, section) = text.split_once("## The control socket").unwrap();

@@ -104,12 +104,14 @@ impl Hands {
                 nonce,
                 means,
                 decided,
-            } => self.order(Order::Fence {
+            } if !self.is_program(means) => self.order(Order::Fence {
                 nonce,
                 means,
                 decided,
             }),
-            PairAction::Unfence { means } => self.order(Order::Unfence(means)),
+            PairAction::Unfence { means } if !self.is_program(means) => {
+                self.order(Order::Unfence(means))
+            }
             action => {
                 let answer = self.pair.as_mut().and_then(|pair| pair.carry_out(action));
                 answer.map_or(Carried::On, |event| {
@@ -117,6 +119,11 @@ impl Hands {
                 })
             }
         }
+    }
+
+    fn is_program(&self, means: usize) -> bool {
+        let pair = self.pair.as_ref();
+        pair.is_some_and(|pair| pair.is_program(means))
     }
 
     fn watchdog(&self, order: WatchdogOrder) -> Carried {

@@ -3,11 +3,15 @@
 //! What if one of these threads is gone? Its orders are answered at once with a refusal, and the node decides what that
 //! means: without addresses it cannot serve, without links it is alone, without a disk it claims nothing.
 
+use std::collections::BTreeMap;
+
+use crate::io::fence::external::{ExternalOrder, ExternalReport};
 use crate::io::hooks::Transition;
 use crate::io::ledger::Save;
 use crate::io::links::{LinkOrder, LinkOrders, LinkReport};
 use crate::io::mailbox::{Flushed, Outbox};
 use crate::io::netlink;
+use crate::io::services::ServicesOrder;
 use crate::io::vips::{self, VipAnswer, VipOrder, VipOrders, VipVerb};
 use crate::node::Event;
 use crate::node::pair::{
@@ -23,6 +27,10 @@ pub struct PairHands {
     pub vips: VipOrders,
     /// The program told of changes of role, if there is one.
     pub hooks: Option<Outbox<Transition>>,
+    /// Units bound to the role, if there are any.
+    pub services: Option<Outbox<ServicesOrder>>,
+    /// Programs that take the peer's power, by the index of their means.
+    pub externals: BTreeMap<usize, Outbox<ExternalOrder>>,
     /// What must be remembered.
     pub ledger: Outbox<Save<PairMemory>>,
     /// Messages that could not be handed over.
@@ -48,19 +56,30 @@ impl PairHands {
             PairAction::RefreshVips { number } => self.give(vips(number, VipVerb::Renew)),
             PairAction::Announce { number } => self.give(vips(number, VipVerb::Announce)),
             PairAction::ReadVips { number } => self.give(vips(number, VipVerb::Look)),
-            PairAction::ProbeMeans { means } => Some(PairEvent::MeansProbed {
-                means,
-                outcome: Err(NO_ADAPTER.to_owned()),
-            }),
-            PairAction::Fence { nonce, means, .. } => Some(PairEvent::Fenced {
-                nonce,
-                means,
-                outcome: FenceReport::Refused(NO_ADAPTER.to_owned()),
-            }),
-            PairAction::Unfence { means } => Some(PairEvent::Unfenced {
-                means,
-                outcome: Err(NO_ADAPTER.to_owned()),
-            }),
+            PairAction::ProbeMeans { means } => {
+                self.run(means, ExternalOrder::Probe)
+                    .map(|why| PairEvent::MeansProbed {
+                        means,
+                        outcome: Err(why),
+                    })
+            }
+            PairAction::Fence { nonce, means, .. } => self
+                .run(means, ExternalOrder::Off { nonce })
+                .map(|why| PairEvent::Fenced {
+                    nonce,
+                    means,
+                    outcome: FenceReport::Refused(why),
+                }),
+            PairAction::Unfence { means } => {
+                self.run(means, ExternalOrder::CallOff)
+                    .map(|why| PairEvent::Unfenced {
+                        means,
+                        outcome: Err(why),
+                    })
+            }
+            PairAction::SetServices { number, wanted } => {
+                self.set_services(ServicesOrder { number, wanted })
+            }
             PairAction::Advertise { role, epoch } => self.advertise(Transition { role, epoch }),
             // The controller's, carried out by its thread.
             PairAction::TakeTicket | PairAction::ReadFence { .. } => None,
@@ -70,10 +89,30 @@ impl PairHands {
     /// Hand over what waited for a lock; without waiting.
     pub fn flush(&mut self) -> Flushed {
         let hooks = self.hooks.as_mut().map_or(Flushed::All, Outbox::flush);
-        match self.ledger.flush() {
-            Flushed::All => hooks,
-            Flushed::Partly => Flushed::Partly,
-        }
+        let services = self.services.as_mut().map_or(Flushed::All, Outbox::flush);
+        let externals = self.externals.values_mut().map(Outbox::flush);
+        let all = externals.chain([hooks, services, self.ledger.flush()]);
+        // Each is flushed, whatever became of the others.
+        all.fold(Flushed::All, |sum, one| match sum {
+            Flushed::All => one,
+            Flushed::Partly => sum,
+        })
+    }
+
+    /// Whether this means is a program, and not the controller's.
+    pub fn is_program(&self, means: usize) -> bool {
+        self.externals.contains_key(&means)
+    }
+
+    /// Why the order cannot be handed over, if it cannot.
+    fn run(&mut self, means: usize, order: ExternalOrder) -> Option<String> {
+        let Some(program) = self.externals.get_mut(&means) else {
+            return Some(NO_ADAPTER.to_owned());
+        };
+        let pushed = program.push(order);
+        pushed
+            .err()
+            .map(|_| "the thread of this program has ended or is behind".to_owned())
     }
 
     fn advertise(&mut self, transition: Transition) -> Option<PairEvent> {
@@ -81,6 +120,22 @@ impl PairHands {
         pushed.err().map(|_| PairEvent::HookEnded {
             role: transition.role,
             outcome: Err("roles change faster than it runs".to_owned()),
+        })
+    }
+
+    fn set_services(&mut self, order: ServicesOrder) -> Option<PairEvent> {
+        let refused = match &mut self.services {
+            None => Some("none are configured"),
+            Some(services) => services
+                .push(order)
+                .err()
+                .map(|_| "their thread has ended or is far behind; restart the agent"),
+        };
+        let ServicesOrder { number, wanted } = order;
+        refused.map(|why| PairEvent::ServicesSet {
+            number,
+            wanted,
+            outcome: Err(why.to_owned()),
         })
     }
 
@@ -114,6 +169,22 @@ impl PairHands {
 
 /// Of means that a configuration cannot name.
 const NO_ADAPTER: &str = "this agent has no way to use this means";
+
+/// What the thread of a program answered, as the node hears it.
+pub fn of_program(means: usize, report: ExternalReport) -> PairEvent {
+    match report {
+        ExternalReport::Off { nonce, outcome } => PairEvent::Fenced {
+            nonce,
+            means,
+            outcome,
+        },
+        ExternalReport::CalledOff => PairEvent::Unfenced {
+            means,
+            outcome: Ok(()),
+        },
+        ExternalReport::Probed(outcome) => PairEvent::MeansProbed { means, outcome },
+    }
+}
 
 /// What the addresses' thread answered, as the node hears it.
 pub fn of_addresses(answer: VipAnswer) -> Option<PairEvent> {

@@ -4,6 +4,7 @@
 //! cannot be had (socket, disk, real-time scheduling, watchdog) is told loudly, and the relays are held
 //! all the same: an appliance that forwards unwatched is worse than one that cannot be asked.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,21 +12,25 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 
 use super::hands::Hands;
-use super::pair_hands::{PairHands, of_addresses, of_links};
+use super::pair_hands::{PairHands, of_addresses, of_links, of_program};
 use super::setup::{Memory, PairSpec, Setup};
 use super::snapshot::Snapshot;
 use super::stats::LoopStats;
 use super::{Agent, ExitReason};
+use crate::io::carriers;
 use crate::io::checks;
 use crate::io::claims;
 use crate::io::clock::Clock;
 use crate::io::control;
 use crate::io::controller_thread;
 use crate::io::desk::{self, Desk};
+use crate::io::fence::external::{self, ExternalOrder, ExternalSpec};
 use crate::io::inbox::{Inbox, Inlets, inbox};
 use crate::io::left::LeftNote;
+use crate::io::mailbox::Outbox;
 use crate::io::realtime::{self, Grant, Priority};
 use crate::io::recorder::{self, Recorder};
+use crate::io::services::{self, ServicesOrder};
 use crate::io::watchdog;
 use crate::io::{history, hooks, ledger, links, lock, random, signals, systemd, vips};
 use crate::node::pair::PairEvent;
@@ -146,7 +151,11 @@ fn start(
         setup.bus_priority,
     )?;
     crew.push(("controller", thread));
-    // These two end with the process.
+    // These three end with the process.
+    let ports = carriers::start(&setup.checks, inlets.ordinary.clone(), setup.bus_priority);
+    if let Err(error) = ports {
+        tracing::warn!("changes of carrier are not heard, checks find them by looking: {error}");
+    }
     let _checks = checks::start(setup.checks, inlets.ordinary.clone())?;
     let path = setup.socket.path.clone();
     let inlet = inlets.ordinary.clone();
@@ -262,13 +271,51 @@ fn start_pair(
             Some(hooks)
         }
     };
+    let services = match spec.services {
+        None => None,
+        Some(units) => {
+            let ended = inlets.ordinary.clone();
+            let (services, thread) = services::start(units, move |order, outcome| {
+                let ServicesOrder { number, wanted } = order;
+                let event = PairEvent::ServicesSet {
+                    number,
+                    wanted,
+                    outcome,
+                };
+                let _ended = ended.tell(Event::Pair(Box::new(event)));
+            })?;
+            crew.push(("services", thread));
+            Some(services)
+        }
+    };
+    let externals = start_externals(spec.externals, inlets, crew)?;
     Ok(PairHands {
+        externals,
         hooks,
+        services,
         links,
         vips,
         ledger,
         unsent: 0,
     })
+}
+
+/// One thread for each program that takes the peer's power.
+fn start_externals(
+    specs: Vec<(usize, ExternalSpec)>,
+    inlets: &Inlets,
+    crew: &mut Crew,
+) -> anyhow::Result<BTreeMap<usize, Outbox<ExternalOrder>>> {
+    let mut externals = BTreeMap::new();
+    for (means, spec) in specs {
+        let answers = inlets.urgent.clone();
+        let (orders, thread) = external::start(spec, move |report| {
+            let _ended = answers.tell(Event::Pair(Box::new(of_program(means, report))));
+        })?;
+        crew.push(("fence", thread));
+        externals.insert(means, orders);
+    }
+    Ok(externals)
 }
 
 fn make_directory(path: &Path) {

@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::board::open::{Wiring, open};
-use crate::config::pair::{KeyFileError, Pair, PairLink, PairVip, load_keys};
+use crate::config::pair::{How, KeyFileError, Pair, PairLink, PairVip, load_keys};
 use crate::config::{Check, Site, WatchdogMode};
 use crate::io::control;
 use crate::io::controller_thread::Opener;
+use crate::io::fence::external::ExternalSpec;
 use crate::io::hooks::HookSpec;
 use crate::io::links::LinkSpec;
 use crate::io::netlink::Vip;
 use crate::io::realtime::Priority;
+use crate::io::services::ServicesSpec;
 use crate::io::watchdog::WatchdogSpec;
 use crate::node::Policy;
 use crate::node::policy::Commissioning;
@@ -61,8 +63,12 @@ pub struct PairSpec {
     pub vips: Vec<Vip>,
     /// The program told of changes of role.
     pub hook: Option<HookSpec>,
+    /// Programs that take the peer's power, by the index of their means in the policy.
+    pub externals: Vec<(usize, ExternalSpec)>,
     /// Of each address in the kernel.
     pub vip_lifetime: Duration,
+    /// Units bound to the role.
+    pub services: Option<ServicesSpec>,
 }
 
 /// Priorities as keepalived's documentation has them.
@@ -143,9 +149,32 @@ impl PairSpec {
                     Side::Other => ORDINARY,
                 },
             }),
+            externals: externals(pair),
             vip_lifetime: pair.vip_lifetime,
+            services: pair.services.as_ref().map(|services| ServicesSpec {
+                units: services.units.clone(),
+                limit: services.limit,
+            }),
         })
     }
+}
+
+fn externals(pair: &Pair) -> Vec<(usize, ExternalSpec)> {
+    let means = pair.means.iter().flatten().enumerate();
+    means
+        .filter_map(|(index, means)| {
+            let How::External(external) = &means.how else {
+                return None;
+            };
+            let spec = ExternalSpec {
+                program: external.program.clone(),
+                options: external.options.clone(),
+                secrets: external.secrets.clone(),
+                limit: means.limit(),
+            };
+            Some((index, spec))
+        })
+        .collect()
 }
 
 fn opener<W: Wiring + Send + 'static>(site: &Site, mut wiring: W) -> Opener {

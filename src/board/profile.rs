@@ -93,6 +93,8 @@ pub struct SettingSpec {
 pub enum Kept {
     /// By the wiring or the relay type; software cannot change it.
     Wired,
+    /// By a strap on the controller that belongs to the cabling; software cannot change it, and reads it.
+    Strapped,
     /// Lost at power-off.
     Volatile,
     /// In cells that wear: compare before writing.

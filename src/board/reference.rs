@@ -224,6 +224,18 @@ impl Controller for Reference {
                     advice: "the controller has no such segment".to_owned(),
                 });
             };
+            if let Some(strap) = wanted
+                .power_off
+                .filter(|it| to_firmware(*it) != now.power_off)
+            {
+                return Err(Fault::Incapable {
+                    what: format!("power-off state {strap} of segment {index}"),
+                    advice: format!(
+                        "the controller is strapped for {:?}; strap it for the cabling that the configuration names",
+                        now.power_off
+                    ),
+                });
+            }
             let orders = [
                 (Setting::PowerUp, wanted.power_up, now.power_up),
                 (Setting::Expiry, wanted.expiry, now.expiry),

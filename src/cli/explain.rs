@@ -65,6 +65,9 @@ fn explain(pair: &PairStatus) -> String {
                 "It ends by itself if the peer acknowledges nothing: the dead-man opens the relays.",
             );
         }
+        if let Some(fault) = pair.services.as_ref().and_then(|it| it.fault.as_ref()) {
+            line(&format!("Its services are not up: {fault}."));
+        }
         return text;
     }
     line(&format!("This node is {:?}.", pair.role));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fencepost::board::controller::{ArmProof, DeadManReading, Evidence};
+use fencepost::node::pair::ServicesWanted;
 use fencepost::node::{Fact, Level};
 
 /// A span in the largest unit that keeps it readable.
@@ -130,6 +131,14 @@ pub(crate) fn fact(fact: &Fact) -> String {
     }
 }
 
+/// How the units bound to the role should be, in a word.
+pub(super) fn units(wanted: ServicesWanted) -> &'static str {
+    match wanted {
+        ServicesWanted::Started => "started",
+        ServicesWanted::Stopped => "stopped",
+    }
+}
+
 /// Facts about something other than a relay.
 fn of_the_machine(fact: &Fact) -> String {
     match fact {
@@ -146,6 +155,13 @@ fn of_the_machine(fact: &Fact) -> String {
         }
         Fact::HookFailed { role, error } => {
             format!("the program told of role {role:?} failed: {error}")
+        }
+        Fact::ServicesSet { wanted } => format!("the units of the Active are {}", units(*wanted)),
+        Fact::ServicesFailed { wanted, error } => {
+            format!(
+                "the units of the Active are not {}: {error}",
+                units(*wanted)
+            )
         }
         Fact::LedgerFailed { error } => format!("the ledger cannot be written: {error}"),
         Fact::LedgerBack => "the ledger can be written again".to_owned(),

@@ -10,7 +10,7 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -23,10 +23,11 @@ use super::{Global, agent_link, places};
 
 /// The unit whose jobs are looked at, unless told otherwise.
 const UNIT: &str = "fencepost.service";
-/// How long `systemctl` may take before the answer counts as unknown.
-const ASK_SYSTEMD_FOR: Duration = Duration::from_secs(2);
-/// How long the agent may take to end; the unit's `TimeoutStopSec=` is longer.
-const END_WITHIN: Duration = Duration::from_secs(10);
+/// How long `systemctl` may take before the answer counts as unknown, and a restart becomes a stop that moves relays. Generous, for a
+/// machine that is busy or just booting: the agent runs and kicks meanwhile, so that waiting risks nothing.
+const ASK_SYSTEMD_FOR: Duration = Duration::from_secs(10);
+/// How long the agent may take to end; with the above and a start of this program still less than the unit's `TimeoutStopSec=`.
+const END_WITHIN: Duration = Duration::from_secs(15);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -83,11 +84,13 @@ pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
 }
 
 fn decide(global: &Global, unit: &str) -> Stop {
-    if Job::of(unit) != Job::Restart {
+    let asked = Job::ask();
+    // The successor judges configuration and board together: what it would refuse, it cannot take over. Judged while systemd answers.
+    let site = places::proven_site(global);
+    if Job::answered(unit, asked) != Job::Restart {
         return Stop::Ordered;
     }
-    // The successor judges configuration and board together: what it would refuse, it cannot take over.
-    match places::proven_site(global) {
+    match site {
         Ok(_) => Stop::Handover,
         Err(error) => {
             eprintln!(
@@ -108,13 +111,18 @@ enum Job {
 }
 
 impl Job {
-    fn of(unit: &str) -> Self {
+    fn ask() -> Option<Question> {
         if !Path::new("/run/systemd/system").exists() {
-            return Self::Unknown;
+            return None;
         }
         let mut command = Command::new("systemctl");
         command.args(["list-jobs", "--no-legend", "--no-pager", "--plain"]);
-        ask(command).map_or(Self::Unknown, |listed| Self::read(unit, &listed))
+        Question::ask(command)
+    }
+
+    fn answered(unit: &str, asked: Option<Question>) -> Self {
+        let listed = asked.and_then(|question| question.answer(ASK_SYSTEMD_FOR));
+        listed.map_or(Self::Unknown, |listed| Self::read(unit, &listed))
     }
 
     /// Lines of `JOB UNIT TYPE STATE`.
@@ -131,31 +139,44 @@ impl Job {
     }
 }
 
-/// What a program prints, if it ends well and in time.
-fn ask(mut command: Command) -> Option<String> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let until = Instant::now() + ASK_SYSTEMD_FOR;
-    let ended = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break Some(status),
-            Ok(None) if Instant::now() < until => sleep(LOOK_EVERY),
-            Ok(None) | Err(_) => break None,
-        }
-    };
-    let Some(ended) = ended else {
-        // It hangs; it is not ours to wait for.
-        let _already_gone = child.kill();
-        let _reaped = child.wait();
-        return None;
-    };
-    let mut text = String::new();
-    child.stdout.take()?.read_to_string(&mut text).ok()?;
-    ended.success().then_some(text)
+/// A program that was started, and whose output is the answer.
+struct Question {
+    child: Child,
+    asked_at: Instant,
+}
+
+impl Question {
+    fn ask(mut command: Command) -> Option<Self> {
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let asked_at = Instant::now();
+        Some(Self { child, asked_at })
+    }
+
+    /// What it printed, if it ends well within `limit` of being asked.
+    fn answer(mut self, limit: Duration) -> Option<String> {
+        let until = self.asked_at + limit;
+        let ended = loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => break Some(status),
+                Ok(None) if Instant::now() < until => sleep(LOOK_EVERY),
+                Ok(None) | Err(_) => break None,
+            }
+        };
+        let Some(ended) = ended else {
+            // It hangs; it is not ours to wait for.
+            let _already_gone = self.child.kill();
+            let _reaped = self.child.wait();
+            return None;
+        };
+        let mut text = String::new();
+        self.child.stdout.take()?.read_to_string(&mut text).ok()?;
+        ended.success().then_some(text)
+    }
 }
 
 /// A process that has ended and was not reaped yet does not run.
@@ -198,14 +219,16 @@ mod tests {
 
     #[test]
     fn a_program_that_hangs_or_fails_says_nothing() {
-        assert_eq!(ask(Command::new("false")), None);
-        assert_eq!(ask(Command::new("/nowhere/systemctl")), None);
-        let mut echo = Command::new("echo");
-        echo.arg("yes");
-        assert_eq!(ask(echo).as_deref(), Some("yes\n"));
-        let mut sleeper = Command::new("sleep");
-        sleeper.arg("600");
-        assert_eq!(ask(sleeper), None);
+        let says = |program: &str, words: &[&str], limit| {
+            let mut command = Command::new(program);
+            command.args(words);
+            Question::ask(command).and_then(|question| question.answer(limit))
+        };
+        let long = Duration::from_secs(60);
+        assert_eq!(says("false", &[], long), None);
+        assert_eq!(says("/nowhere/systemctl", &[], long), None);
+        assert_eq!(says("echo", &["yes"], long).as_deref(), Some("yes\n"));
+        assert_eq!(says("sleep", &["600"], Duration::from_millis(50)), None);
     }
 
     #[test]

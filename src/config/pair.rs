@@ -13,13 +13,20 @@ use crate::wire::Side;
 
 mod key_file;
 mod links;
+mod means;
 mod policy;
 mod raw;
+mod services;
 mod subnet;
 mod vips;
 
+pub(crate) use policy::DRIFT_PER_MILLE;
+
 pub use key_file::{KeyFileError, load as load_keys, parse as parse_keys};
+pub(super) use means::RawMeans;
+pub use means::{External, How, MEANS_MAX, PairMeans};
 pub(super) use raw::{RawLink, RawPair, RawPairTopology, RawVip, understand};
+pub use services::Services;
 
 /// Where the pair's keys are unless configured otherwise.
 pub const STANDARD_KEY_FILE: &str = "/etc/fencepost/pair.key";
@@ -44,15 +51,20 @@ pub struct Pair {
     pub preempt_after: Option<Duration>,
     /// Most voluntary hand-overs in any hour; default 6.
     pub handovers_per_hour_max: u32,
-    /// The kernel takes the vips away this long after the agent's last renewal, in whole seconds; default 6 s. Longer
-    /// than a supervised agent takes to come back.
+    /// The kernel takes the vips away this long after the agent's last renewal, in whole seconds; default 6 s, in
+    /// profile `conservative` 12 s. Longer than a supervised agent takes to come back.
     pub vip_lifetime: Duration,
     /// Told of each change of role.
     pub notify: Option<Notify>,
+    /// Units that run where the vips are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services: Option<Services>,
     /// Links to the peer, by name: in the same order on both nodes.
     pub links: Vec<PairLink>,
     /// Addresses that move with the right to serve.
     pub vips: Vec<PairVip>,
+    /// Ways to isolate the peer, in the order in which they are tried; `None`: the board's own.
+    pub means: Option<Vec<PairMeans>>,
 }
 
 /// A program with keepalived's arguments: `INSTANCE fencepost MASTER|BACKUP priority`.
@@ -99,6 +111,16 @@ pub enum TimingProfile {
     Default,
     /// For slow machines, and links over switches that others manage.
     Conservative,
+}
+
+impl TimingProfile {
+    /// Longer than a renewal and a restart grace together.
+    fn vip_lifetime(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Fast | Self::Default => 6,
+            Self::Conservative => 12,
+        })
+    }
 }
 
 /// A heartbeat link, as this node sees it.

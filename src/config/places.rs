@@ -19,6 +19,7 @@ pub(super) struct Places {
     pub(super) kick_every: Option<Place>,
     pub(super) measured: Option<Place>,
     pub(super) adapter: Option<Place>,
+    pub(super) means: Vec<Place>,
 }
 
 /// The same, of one segment.

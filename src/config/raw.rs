@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::check::RawCheck;
-use super::pair::{self, RawLink, RawPair, RawPairTopology, RawVip};
+use super::pair::{self, RawLink, RawMeans, RawPair, RawPairTopology, RawVip};
 use super::places::{Places, SegmentPlaces, of};
 use super::{Adapter, CarrierWatch, CarrierWhenCut, Config, Segment, Topology};
 use crate::board::controller::{CutState, SegmentSettings};
@@ -48,6 +48,8 @@ struct RawConfig {
     link: Vec<RawLink>,
     #[serde(default)]
     vip: Vec<RawVip>,
+    #[serde(default)]
+    means: Vec<RawMeans>,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -125,6 +127,7 @@ impl RawConfig {
             self.pair.as_ref(),
             &self.link,
             &self.vip,
+            &self.means,
             findings,
         );
         self.refuse_counts(findings);
@@ -205,6 +208,7 @@ impl RawConfig {
             kick_every: of(&self.dead_man.kick_every_ms),
             measured: of(&self.dead_man.measured_ms),
             adapter: self.adapter.as_ref().map(|raw| raw.bus.span()),
+            means: self.means.iter().map(RawMeans::place).collect(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::pair::How;
 use super::places::SegmentPlaces;
 use super::{Adapter, Config, Segment, Timing};
 use crate::board::Board;
@@ -62,6 +63,7 @@ impl Site {
             }
         };
         reorder(&mut config, &chosen);
+        let topology = config.topology;
         let mut settings = Vec::new();
         for (index, segment) in config.segments.iter_mut().enumerate() {
             let places = &config.places.segments[index];
@@ -69,6 +71,7 @@ impl Site {
             refuse_impossible_fail(segment, &part.segments[index], places, &mut findings);
             settings.push(derive(
                 segment,
+                topology,
                 &part.segments[index],
                 places,
                 &mut findings,
@@ -81,6 +84,7 @@ impl Site {
         refuse_shared_ports(&config, &mut findings);
         add_carrier_checks(&mut config);
         use_adapter(&config, &mut part, &mut findings);
+        refuse_missing_fence_wire(&config, &part, &mut findings);
         let timing = Timing::resolve(&config, &mut part, &mut findings);
         findings.finish(
             &source,
@@ -157,6 +161,21 @@ fn use_adapter(config: &Config, board: &mut Board, findings: &mut Findings) {
             )
             .help("its relays hang on GPIO lines, which are found by name; take [adapter] out"),
         ),
+    }
+}
+
+fn refuse_missing_fence_wire(config: &Config, board: &Board, findings: &mut Findings) {
+    let means = config.pair.as_ref().and_then(|pair| pair.means.as_ref());
+    for (means, place) in means.into_iter().flatten().zip(&config.places.means) {
+        if means.how == How::FenceWire && board.fence.is_none() {
+            findings.refuse(
+                Mistake::new(
+                    place.clone(),
+                    format!("board {} has no fence output", board.id),
+                )
+                .help("take this [[means]] out, and name another one"),
+            );
+        }
     }
 }
 

@@ -6,22 +6,15 @@
 //! What if this thread dies? Roles change as before; scripts are not told, and the log says so.
 
 use std::io;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use std::time::Duration;
 
 use super::mailbox::{Outbox, Received, mailbox};
+use super::program;
 use crate::wire::Role;
 
 /// Most changes of role that wait for a script. More mean that roles flap faster than it runs.
 const WAITING_MAX: usize = 16;
-/// Between looks whether it has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,54 +66,12 @@ const fn state(role: Role) -> &'static str {
 }
 
 fn run(spec: &HookSpec, transition: Transition) -> Result<(), String> {
-    let Some((program, arguments)) = spec.argv.split_first() else {
-        return Err("no program is configured".to_owned());
-    };
-    let child = Command::new(program)
-        .args(arguments)
-        .args(["INSTANCE", "fencepost", state(transition.role)])
-        .arg(spec.priority.to_string())
-        .env_clear()
-        .env("PATH", PATH)
-        .env("LC_ALL", "C")
-        .env("FENCEPOST_EPOCH", transition.epoch.to_string())
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn();
-    let mut child = child.map_err(|error| format!("{program} cannot be run: {error}"))?;
-    match wait(&mut child, spec.limit) {
-        Ok(Some(status)) if status.success() => Ok(()),
-        Ok(Some(status)) => Err(format!("{program} ended with {status}")),
-        Ok(None) => {
-            // It has not been waited for, so its number is still its own.
-            if let Ok(group) = i32::try_from(child.id()) {
-                let _gone_already = killpg(Pid::from_raw(group), Signal::SIGKILL);
-            }
-            let _reaped = child.wait();
-            let limit = spec.limit.as_millis();
-            Err(format!(
-                "{program} took longer than {limit} ms and was killed"
-            ))
-        }
-        Err(error) => Err(format!("{program} was lost: {error}")),
-    }
-}
-
-/// `None`: it has not ended in time.
-fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
-    let until = Instant::now() + limit;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if Instant::now() >= until {
-            return Ok(None);
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
+    let priority = spec.priority.to_string();
+    let epoch = transition.epoch.to_string();
+    let mut argv: Vec<&str> = spec.argv.iter().map(String::as_str).collect();
+    argv.extend(["INSTANCE", "fencepost", state(transition.role), &priority]);
+    let variables = [("FENCEPOST_EPOCH", epoch.as_str())];
+    program::run(&argv, &variables, spec.limit, || false).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -196,7 +147,7 @@ mod tests {
         let told = outcomes(absent, &[Role::Backup]);
         let error = told[0].1.as_ref().unwrap_err();
         assert!(
-            error.contains("/nonexistent/notify cannot be run"),
+            error.contains("/nonexistent/notify is not installed"),
             "{error}"
         );
     }

@@ -4,12 +4,14 @@
 //! other's verbs, never decide, and try once; each says in its own head what happens when it dies.
 
 pub mod announce;
+pub mod carriers;
 pub mod checks;
 pub mod claims;
 pub mod clock;
 pub mod control;
 pub mod controller_thread;
 pub mod desk;
+pub mod fence;
 pub mod gpio;
 pub mod history;
 pub mod hooks;
@@ -22,10 +24,12 @@ pub mod links;
 pub mod lock;
 pub mod mailbox;
 pub mod netlink;
+pub mod program;
 pub mod random;
 pub mod realtime;
 pub mod recorder;
 pub mod remote_board;
+pub mod services;
 pub mod signals;
 pub mod sys;
 pub mod systemd;

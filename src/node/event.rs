@@ -83,6 +83,14 @@ pub enum Event {
         /// First line of what it said.
         output: String,
     },
+    /// The kernel said that the port a check watches has lost its carrier. A statement and no sample; that it came back is
+    /// found by looking.
+    CarrierLost {
+        /// Index in the policy, of a carrier check.
+        check: usize,
+        /// The same in words.
+        output: String,
+    },
     /// Somebody asked for something over the control socket, with the right to do so.
     OperatorRequested {
         /// Answered with the same number.

@@ -13,6 +13,10 @@ use super::segment::Segment;
 use super::status::{CheckHealth, CheckStatus};
 use super::time::Instant;
 
+mod told;
+
+use told::Loss;
+
 /// All checks of the node.
 #[derive(Debug, Clone)]
 pub(super) struct Health {
@@ -42,6 +46,10 @@ struct Check {
     /// Silence is counted from here.
     heard_at: Instant,
     passing_since: Option<Instant>,
+    /// Told, and not judged yet: its relays are being read.
+    loss: Option<Loss>,
+    /// It fails because the kernel said so.
+    stated: bool,
 }
 
 impl Health {
@@ -163,6 +171,8 @@ impl Check {
             reported_at: None,
             heard_at: now,
             passing_since: None,
+            loss: None,
+            stated: false,
         }
     }
 
@@ -208,7 +218,7 @@ impl Check {
         self.output = output;
         self.reported_at = Some(now);
         self.heard_at = now;
-        if good && self.in_row >= self.policy.rise.max(1) {
+        if good && self.in_row >= self.rise() {
             self.become_passing(now, out);
         } else if !good && self.in_row >= self.policy.fall.max(1) {
             self.become_failing(now, CheckHealth::Failing, out);
@@ -233,6 +243,7 @@ impl Check {
             return;
         }
         self.health = CheckHealth::Passing;
+        (self.loss, self.stated) = (None, false);
         self.passing_since = Some(now);
         out.record(
             now,
@@ -246,6 +257,7 @@ impl Check {
     fn become_failing(&mut self, now: Instant, health: CheckHealth, out: &mut Outbox) {
         let known = matches!(self.health, CheckHealth::Failing | CheckHealth::Silent);
         self.health = health;
+        self.loss = None;
         self.passing_since = None;
         if !known {
             let fact = Fact::CheckFailed {

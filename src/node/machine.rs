@@ -279,6 +279,11 @@ impl Node {
                 self.health
                     .reported(now, check, verdict, output, &self.segments, out);
             }
+            Event::CarrierLost { check, output } => {
+                self.health
+                    .carrier_lost(now, check, output, &self.segments, out);
+                self.read_for_health(now);
+            }
             Event::OperatorRequested {
                 request,
                 actor,
@@ -355,7 +360,8 @@ impl Node {
         if self.link.is_lost() {
             self.segments.iter_mut().for_each(|one| one.reachable(now));
         }
-        let asked = self.link.waiting_since().unwrap_or(now);
+        let waiting = self.link.waiting_since();
+        let asked = waiting.unwrap_or(now);
         let mut restarted = self.link.read(now, reading.generation, &mut self.out);
         self.latch = reading.latch;
         let finding = self
@@ -372,7 +378,19 @@ impl Node {
             self.link.configure_again();
             self.dead_man.verify_again();
         }
+        if let Some(asked) = waiting {
+            self.health
+                .relays_read(now, asked, &self.segments, &mut self.out);
+        }
+        self.read_for_health(now);
         self.tell_ready();
+    }
+
+    /// A port went dark: a reading that was under way by then says nothing about the relay in front of it.
+    fn read_for_health(&mut self, now: Instant) {
+        if self.health.awaits_relays() {
+            self.link.read_soon(now);
+        }
     }
 
     fn kicked(&mut self, now: Instant, outcome: &Result<(), Fault>) {

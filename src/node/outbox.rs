@@ -87,6 +87,8 @@ impl Fact {
             | Self::SettingsFailed { .. }
             | Self::ModeChanged { .. }
             | Self::HookFailed { .. }
+            | Self::ServicesSet { .. }
+            | Self::ServicesFailed { .. }
             | Self::LedgerFailed { .. }
             | Self::LedgerBack
             | Self::WatchdogRuns { .. }

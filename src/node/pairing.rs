@@ -76,6 +76,7 @@ impl Node {
             arming: self.dead_man.arming(),
             moving,
             health: self.health_summary(),
+            stated: self.segments.iter().any(|one| self.health.stated(one)),
             out_of_service: self.out_of_service(),
             stopping: matches!(self.stop, Some((Stop::Ordered, _))),
         }

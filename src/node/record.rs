@@ -164,6 +164,18 @@ pub enum Fact {
         /// Why.
         error: String,
     },
+    /// The units bound to the role are as they should be.
+    ServicesSet {
+        /// How.
+        wanted: crate::node::pair::ServicesWanted,
+    },
+    /// They are not.
+    ServicesFailed {
+        /// How they should be.
+        wanted: crate::node::pair::ServicesWanted,
+        /// Why they are not.
+        error: String,
+    },
     /// The ledger cannot be written.
     LedgerFailed {
         /// Why.

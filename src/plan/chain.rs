@@ -97,7 +97,12 @@ fn watchdog(site: &Site) -> Inequality {
     )
 }
 
-fn at_most(left: Side, right: Side, verdict_if_not: Verdict, otherwise: &str) -> Inequality {
+pub(super) fn at_most(
+    left: Side,
+    right: Side,
+    verdict_if_not: Verdict,
+    otherwise: &str,
+) -> Inequality {
     Inequality {
         verdict: if left.time <= right.time {
             Verdict::Holds

@@ -50,10 +50,7 @@ fn checks(site: &Site, segments: &[SegmentPlan]) -> Vec<Failure> {
     let (carrier, others): (Vec<&Check>, Vec<&Check>) = failing
         .clone()
         .partition(|check| matches!(check.kind, CheckKind::Carrier { .. }));
-    let carrier = carrier
-        .into_iter()
-        .map(noticed)
-        .max_by_key(|side| side.time);
+    let carrier = slowest(carrier.into_iter());
     let carrier = carrier.map(|side| ("carrier lost on a port".to_owned(), side));
     let others = others.into_iter();
     let others = others.map(|check| (format!("check `{}` fails", check.name), noticed(check)));
@@ -72,6 +69,17 @@ fn checks(site: &Site, segments: &[SegmentPlan]) -> Vec<Failure> {
         ),
     })
     .collect()
+}
+
+/// When a port without carrier is noticed, if anything watches for it.
+pub(super) fn carrier_noticed(site: &Site) -> Option<Side> {
+    let failing = site.config.checks.iter();
+    let failing = failing.filter(|check| check.severity == CheckSeverity::Failover);
+    slowest(failing.filter(|check| matches!(check.kind, CheckKind::Carrier { .. })))
+}
+
+fn slowest<'a>(checks: impl Iterator<Item = &'a Check>) -> Option<Side> {
+    checks.map(noticed).max_by_key(|side| side.time)
 }
 
 /// From the failure, right after a good verdict, to the last bad one in a row.

@@ -1,13 +1,15 @@
 //! What follows from the numbers: refusals and warnings, each a sentence that says what will happen.
 
-use super::{Plan, SegmentPlan, Setting, Verdict, falls_on_reset, has_dead_man, has_watchdog};
+use super::{
+    Plan, SegmentPlan, Setting, Verdict, falls_on_reset, has_dead_man, has_watchdog, pair,
+};
 use crate::board::controller::{CutState, RelayState};
 use crate::board::profile::{Confidence, ControllerSpec, Expiry, Kept, ReadBack};
 use crate::config::{CarrierWatch, PeriodKnown, Site, WatchdogMode};
-use crate::node::policy::Commissioning;
 
 pub(super) fn judge(site: &Site, plan: &mut Plan) {
-    for inequality in &plan.chain {
+    let chain = plan.chain.iter();
+    for inequality in chain.chain(plan.pair.iter().flat_map(|pair| &pair.chain)) {
         let sentence = format!(
             "{} is more than {}: {}",
             inequality.left.made_of, inequality.right.made_of, inequality.otherwise
@@ -26,22 +28,7 @@ pub(super) fn judge(site: &Site, plan: &mut Plan) {
     plan.warnings.append(&mut warnings);
     knowledge(site, plan);
     if site.config.pair.is_some() {
-        judge_pair(site, plan);
-    }
-}
-
-fn judge_pair(site: &Site, plan: &mut Plan) {
-    let policy = site.policy(Commissioning::Done);
-    let Some(pair) = policy.pair else {
-        let sentence = "this version does not run a chained pair; topology = \"parallel\" or \"series\" it does";
-        return plan.refusals.push(sentence.to_owned());
-    };
-    if pair.means.is_empty() && pair.lease.is_none() {
-        plan.refusals.push(
-            "nothing could ever prove that the peer is off the wire: this board has no fence wire, and its dead-man \
-             cannot be a lease"
-                .to_owned(),
-        );
+        pair::judge(site, plan);
     }
 }
 

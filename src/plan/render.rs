@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 
 use super::chain::ms;
-use super::{Bound, Plan, RELINK, SegmentPlan, Setting, Verdict};
+use super::{Bound, Inequality, Plan, RELINK, SegmentPlan, Setting, Verdict, pair};
 use crate::board::profile::{Kept, PortRef, ReadBack};
 use crate::config::{PeriodKnown, WatchdogMode};
 
@@ -25,21 +25,7 @@ fn write(plan: &Plan, out: &mut String) -> core::fmt::Result {
     if !plan.chain.is_empty() {
         writeln!(out, "\ntiming")?;
     }
-    for inequality in &plan.chain {
-        let (left, right) = (&inequality.left, &inequality.right);
-        let (sign, verdict) = match inequality.verdict {
-            Verdict::Holds => ("<=", "holds"),
-            Verdict::Warns => ("> ", "warns"),
-            Verdict::Fails => ("> ", "FAILS"),
-        };
-        writeln!(
-            out,
-            "  {verdict}  {:>9} {sign} {:>9}",
-            ms(left.time),
-            ms(right.time)
-        )?;
-        writeln!(out, "         {} {sign} {}", left.made_of, right.made_of)?;
-    }
+    inequalities(&plan.chain, out)?;
     writeln!(out, "\nfrom failure to relay, at worst")?;
     for failure in &plan.failures {
         match &failure.bound {
@@ -64,6 +50,9 @@ fn write(plan: &Plan, out: &mut String) -> core::fmt::Result {
         RELINK.0.as_secs(),
         RELINK.1.as_secs()
     )?;
+    if let Some(pair) = &plan.pair {
+        pair::render::write(pair, out)?;
+    }
     sentences("warnings", &plan.warnings, out)?;
     sentences("REFUSED", &plan.refusals, out)?;
     let result = if plan.refusals.is_empty() {
@@ -72,6 +61,25 @@ fn write(plan: &Plan, out: &mut String) -> core::fmt::Result {
         "refused"
     };
     writeln!(out, "\nresult    {result}")
+}
+
+pub(super) fn inequalities(chain: &[Inequality], out: &mut String) -> core::fmt::Result {
+    for inequality in chain {
+        let (left, right) = (&inequality.left, &inequality.right);
+        let (sign, verdict) = match inequality.verdict {
+            Verdict::Holds => ("<=", "holds"),
+            Verdict::Warns => ("> ", "warns"),
+            Verdict::Fails => ("> ", "FAILS"),
+        };
+        writeln!(
+            out,
+            "  {verdict}  {:>9} {sign} {:>9}",
+            ms(left.time),
+            ms(right.time)
+        )?;
+        writeln!(out, "         {} {sign} {}", left.made_of, right.made_of)?;
+    }
+    Ok(())
 }
 
 fn dead_man(plan: &Plan, out: &mut String) -> core::fmt::Result {
@@ -149,6 +157,7 @@ fn setting(key: &str, setting: &Setting, out: &mut String) -> core::fmt::Result 
     let (states, kept) = match setting.kept {
         Kept::Wired if states.is_empty() => ("-".to_owned(), "there is no dead-man"),
         Kept::Wired => (states.join(", "), "wired"),
+        Kept::Strapped => (states.join(", "), "strapped on the controller"),
         Kept::Volatile => (states.join(", "), "set by us at each start, volatile"),
         Kept::NonVolatile => (states.join(", "), "set by us, non-volatile"),
         Kept::Stays => (states.join(" or "), "stays where the relay was"),

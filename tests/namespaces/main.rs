@@ -11,6 +11,7 @@ use std::panic::catch_unwind;
 use std::process::{Command, ExitCode};
 
 mod addresses;
+mod carriers;
 mod links;
 mod ping;
 mod world;
@@ -47,6 +48,10 @@ const TESTS: &[(&str, fn())] = &[
     (
         "a_pulled_cable_is_told_and_survived",
         links::a_pulled_cable_is_told_and_survived,
+    ),
+    (
+        "a_port_that_goes_dark_is_told_once_per_loss",
+        carriers::a_port_that_goes_dark_is_told_once_per_loss,
     ),
     (
         "an_interface_that_comes_late_is_used",

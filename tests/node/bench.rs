@@ -127,6 +127,13 @@ impl Bench {
         self.report();
     }
 
+    /// The kernel says that the port went dark; looks find the same from now on.
+    pub(crate) fn lose_carrier(&mut self) {
+        self.verdict = Verdict::Critical;
+        let output = String::from("dark");
+        self.give(Event::CarrierLost { check: 0, output });
+    }
+
     pub(crate) fn order(&mut self, command: Command) {
         let actor = Actor {
             uid: 0,

@@ -2,6 +2,7 @@
 
 use fencepost::board::{CutState, RelayState};
 use fencepost::node::policy::{CarrierRole, Commissioning};
+use fencepost::node::status::CheckHealth;
 use fencepost::node::{Action, Cause, Fact, Verdict};
 
 use crate::bench::{Bench, ms, policy};
@@ -120,4 +121,84 @@ fn a_check_that_speaks_again_is_believed_only_once_it_has_risen() {
     assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
     bench.check(Verdict::Ok);
     assert_eq!(bench.status().segments[0].wanted, RelayState::Bypass);
+}
+
+#[test]
+fn a_port_the_kernel_says_is_dark_fails_on_the_next_reading_of_its_relay() {
+    let mut bench = carrier_serving(1_000);
+    bench.hold = |action| matches!(action, Action::Read);
+    bench.lose_carrier();
+    assert_eq!(bench.status().segments[0].wanted, RelayState::Normal);
+    bench.hold = |_| false;
+    bench.release();
+    assert_eq!(bench.relay, RelayState::Bypass, "no second look is needed");
+    assert!(bench.recorded(|fact| matches!(fact, Fact::CheckFailed { .. })));
+}
+
+#[test]
+fn a_reading_asked_for_before_the_port_went_dark_says_nothing_about_it() {
+    let mut bench = carrier_serving(1_000);
+    bench.hold = |action| matches!(action, Action::Read);
+    bench.keep_checking = false;
+    bench.run_for(300);
+    bench.lose_carrier();
+    bench.took.clear();
+    bench.release();
+    assert_eq!(bench.relay, RelayState::Normal);
+    assert!(bench.took.contains(&Action::Read), "it asks anew");
+    bench.release();
+    assert_eq!(bench.relay, RelayState::Bypass);
+}
+
+#[test]
+fn a_port_that_is_dark_behind_its_own_relay_has_not_failed() {
+    let mut bench = carrier_serving(1_000);
+    bench.relay = RelayState::Bypass;
+    bench.lose_carrier();
+    bench.check(Verdict::Ok);
+    bench.run_for(300);
+    assert!(bench.recorded(|fact| matches!(fact, Fact::FoundMoved { .. })));
+    assert!(!bench.recorded(|fact| matches!(fact, Fact::CheckFailed { .. })));
+}
+
+#[test]
+fn a_port_that_is_back_has_to_show_it_once_more_than_usual() {
+    let mut bench = carrier_serving(1_000);
+    bench.stuck = true;
+    bench.keep_checking = false;
+    bench.lose_carrier();
+    let failing = |bench: &Bench| bench.status().checks[0].health == CheckHealth::Failing;
+    assert!(failing(&bench));
+    bench.check(Verdict::Ok);
+    assert!(failing(&bench), "a look taken before it went dark");
+    bench.check(Verdict::Ok);
+    assert!(!failing(&bench));
+}
+
+#[test]
+fn a_check_told_to_ride_out_short_losses_goes_by_looks_alone() {
+    let mut policy = policy(1_000, Commissioning::Done);
+    policy.checks[0].carrier = CarrierRole::InNormalOnly;
+    policy.checks[0].fall = 10;
+    let mut bench = Bench::with(policy);
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(5_000), |bench| bench.relay == RelayState::Normal);
+    bench.lose_carrier();
+    bench.run_for(1_000);
+    assert_eq!(bench.relay, RelayState::Normal);
+    bench.run_for(2_000);
+    assert_eq!(bench.relay, RelayState::Bypass);
+}
+
+/// In `Normal`, its own relink over, with two bad looks in a row wanted.
+fn carrier_serving(relink_ms: u64) -> Bench {
+    let mut policy = policy(1_000, Commissioning::Done);
+    policy.checks[0].carrier = CarrierRole::InNormalOnly;
+    policy.checks[0].fall = 2;
+    policy.segments[0].relink = std::time::Duration::from_millis(relink_ms);
+    let mut bench = Bench::with(policy);
+    bench.check(Verdict::Ok);
+    bench.run_until(ms(5_000), |bench| bench.relay == RelayState::Normal);
+    bench.run_for(2 * relink_ms);
+    bench
 }

@@ -35,6 +35,7 @@ struct RawSetting {
 #[serde(rename_all = "kebab-case")]
 enum RawKept {
     Wired,
+    Strapped,
     Volatile,
     NonVolatile,
     Stays,
@@ -150,6 +151,7 @@ fn understand_setting(
     let setting = raw.get_ref();
     let kept = match setting.kept.get_ref() {
         RawKept::Wired => Kept::Wired,
+        RawKept::Strapped => Kept::Strapped,
         RawKept::Volatile => Kept::Volatile,
         RawKept::NonVolatile => Kept::NonVolatile,
         RawKept::Stays => Kept::Stays,
@@ -180,7 +182,7 @@ fn understand_setting(
                 );
             }
         }
-        Kept::Wired | Kept::Volatile | Kept::NonVolatile => {
+        Kept::Wired | Kept::Strapped | Kept::Volatile | Kept::NonVolatile => {
             refuse_normal(key, &setting.possible, findings);
             if possible.is_empty() || (kept == Kept::Wired && possible.len() != 1) {
                 findings.refuse(
@@ -189,7 +191,7 @@ fn understand_setting(
                         format!("{key} does not say which states it can have"),
                     )
                     .help(
-                        "wired: exactly one; volatile and non-volatile: every one it can be set to",
+                        "wired: exactly one; strapped, volatile and non-volatile: every one it can be set to",
                     ),
                 );
             }

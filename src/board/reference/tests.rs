@@ -362,6 +362,23 @@ fn settings_are_ordered_only_where_they_differ() {
 }
 
 #[test]
+fn a_strap_that_does_not_fit_the_cabling_is_refused() {
+    let mut bench = bench(Adapter::Plain);
+    for segment in &mut bench.driver.segments {
+        segment.power_off = vec![RelayState::Bypass, RelayState::Disconnect];
+    }
+    let strapped = |power_off| SegmentSettings {
+        power_up: None,
+        power_off: Some(power_off),
+        expiry: None,
+    };
+    let [right, wrong] = [CutState::Bypass, CutState::Disconnect].map(strapped);
+    bench.driver.configure(&[right, right]).unwrap();
+    let fault = bench.driver.configure(&[wrong, wrong]).unwrap_err();
+    assert!(fault.to_string().contains("strapped for Bypass"), "{fault}");
+}
+
+#[test]
 fn a_fence_is_held_until_it_is_let_go_and_counts_once_it_is_acknowledged() {
     for adapter in [Adapter::Plain, Adapter::BytesAndWords] {
         let mut bench = bench(adapter);

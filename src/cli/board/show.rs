@@ -109,6 +109,7 @@ fn setting(spec: &SettingSpec) -> String {
     match spec.kept {
         Kept::Wired if possible.is_empty() => "-".to_owned(),
         Kept::Wired => format!("{possible} (wired)"),
+        Kept::Strapped => format!("{possible} (strapped)"),
         Kept::Volatile => format!("{possible} (volatile)"),
         Kept::NonVolatile => format!("{possible} (kept)"),
         Kept::Stays => "stays".to_owned(),

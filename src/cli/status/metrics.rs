@@ -276,6 +276,11 @@ fn pair(page: &mut Page, pair: &PairStatus, now: Instant) {
             pair.quarantined,
         ),
         (
+            "fencepost_pair_peer_off",
+            "Whether this node took the peer's power and has not heard it since.",
+            pair.peer_off,
+        ),
+        (
             "fencepost_pair_would_take_over",
             "Whether it would take over now.",
             pair.refusals.is_empty(),
@@ -307,6 +312,17 @@ fn pair(page: &mut Page, pair: &PairStatus, now: Instant) {
             page.sample(name, &[("means", means)], age);
         }
     }
+    let name = "fencepost_pair_means_fault";
+    page.family(name, "gauge", "1 if it is known not to work.");
+    for means in &pair.means {
+        let fault = u8::from(means.fault.is_some());
+        page.sample(name, &[("means", &means.name)], fault);
+    }
+    page.counter(
+        "fencepost_pair_fence_orders_refused_total",
+        "Authentic orders to cut itself that were not obeyed.",
+        pair.fence_orders_refused,
+    );
     page.counter(
         "fencepost_pair_stale_messages_total",
         "Messages dropped as old or repeated.",

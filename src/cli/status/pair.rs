@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use fencepost::node::Instant;
 use fencepost::node::pair::PairStatus;
-use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus};
+use fencepost::node::pair::policy::MeansKind;
+use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus, ServicesStatus};
 use fencepost::wire::Role;
 
-use crate::cli::sentence::span;
+use crate::cli::sentence::{self, span};
 
 pub(super) fn render(pair: &PairStatus, now: Instant) -> String {
     let mut lines = vec![
@@ -25,6 +26,8 @@ pub(super) fn render(pair: &PairStatus, now: Instant) -> String {
             .iter()
             .map(|means| (format!("means {}", means.name), proven(means, now))),
     );
+    let units = pair.services.iter();
+    lines.extend(units.map(|units| ("services".to_owned(), services(units))));
     lines.push(("takeover".to_owned(), takeover(pair)));
     lines
         .into_iter()
@@ -98,7 +101,12 @@ fn peer(pair: &PairStatus, now: Instant) -> String {
         0 => String::new(),
         count => format!(", {count} segments failing"),
     };
-    format!("{role:?} in epoch {epoch}{ready}{latched}{failing}; heard {heard}, {both}")
+    let off = if pair.peer_off {
+        "; this node took its power, which stays off until somebody gives it back"
+    } else {
+        ""
+    };
+    format!("{role:?} in epoch {epoch}{ready}{latched}{failing}; heard {heard}, {both}{off}")
 }
 
 fn heard(link: &LinkStatus, now: Instant) -> String {
@@ -112,12 +120,24 @@ fn heard(link: &LinkStatus, now: Instant) -> String {
 }
 
 fn proven(means: &MeansStatus, now: Instant) -> String {
+    if means.kind == MeansKind::PeerAgent {
+        return "as long as the peer is heard both ways".to_owned();
+    }
     let proven = means.proven_at.map_or("not proven yet".to_owned(), |at| {
         format!("proven {}", ago(at, now))
     });
     match &means.fault {
         None => proven,
         Some(fault) => format!("FAULT: {fault} ({proven})"),
+    }
+}
+
+fn services(units: &ServicesStatus) -> String {
+    let wanted = sentence::units(units.wanted);
+    match &units.fault {
+        Some(fault) => format!("NOT {wanted}: {fault}"),
+        None if units.done => wanted.to_owned(),
+        None => format!("being {wanted}"),
     }
 }
 
@@ -151,6 +171,7 @@ peer              Active in epoch 7; heard 4 ms ago, both ways
 link cable        heard 4 ms ago
 link lan          heard 9 ms ago; refused by the peer's kernel 2 times
 means fence-wire  proven 120 ms ago
+services          stopped
 takeover          no: the peer serves and is no worse
 ";
         assert_eq!(text, wanted);

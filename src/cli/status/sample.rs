@@ -7,8 +7,9 @@ use fencepost::board::controller::{CutState, DeadManReading, Evidence, Identity,
 use fencepost::control::{AgentStatus, HistoryHealth};
 use fencepost::io::realtime::Grant;
 use fencepost::node::event::{Standing, Verdict, WatchdogFacts};
-use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus};
-use fencepost::node::pair::{PairStatus, Refusal};
+use fencepost::node::pair::policy::MeansKind;
+use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus, ServicesStatus};
+use fencepost::node::pair::{PairStatus, Refusal, ServicesWanted};
 use fencepost::node::policy::{Arming, CheckSeverity, Commissioning};
 use fencepost::node::status::{
     CheckHealth, CheckStatus, DeadManStatus, SegmentMode, SegmentStatus, Status, Summary,
@@ -63,6 +64,7 @@ pub(in crate::cli) fn backup() -> PairStatus {
         quarantined: false,
         bound: false,
         right_until: None,
+        peer_off: false,
         claim: None,
         peer: Some(PeerStatus {
             role: Role::Active,
@@ -75,10 +77,17 @@ pub(in crate::cli) fn backup() -> PairStatus {
         links: vec![link("cable", 4, 0), link("lan", 9, 2)],
         means: vec![MeansStatus {
             name: "fence-wire".to_owned(),
+            kind: MeansKind::FenceWire,
             proven_at: heard(120),
             fault: None,
         }],
+        services: Some(ServicesStatus {
+            wanted: ServicesWanted::Stopped,
+            done: true,
+            fault: None,
+        }),
         stale_messages: 0,
+        fence_orders_refused: 0,
         refusals: vec![Refusal::PeerServes],
     }
 }

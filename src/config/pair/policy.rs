@@ -8,17 +8,19 @@ use core::time::Duration;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Pair, Standby, TimingProfile};
+use super::{How, Pair, PairMeans, Standby, TimingProfile};
 use crate::board::profile::{DeadManKind, Expiry};
 use crate::config::{Site, Topology as Cabling};
 use crate::node::pair::PairPolicy;
-use crate::node::pair::policy::{LeasePolicy, MeansKind, MeansPolicy, Rank, Timing, Topology};
+use crate::node::pair::policy::{
+    LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, Timing, Topology,
+};
 use crate::wire::{Digest, Side, Versions};
 
 /// Version of the pair's rules.
 const PROTOCOL: u16 = 1;
 /// Bound on how far two clocks drift apart, parts per thousand. Quartz is ten times better.
-const DRIFT_PER_MILLE: u32 = 1;
+pub(crate) const DRIFT_PER_MILLE: u32 = 1;
 
 /// What both nodes must agree on.
 #[derive(Serialize)]
@@ -37,7 +39,9 @@ impl Pair {
         let topology = self.topology(site.config.topology)?;
         let scale = self.scale();
         let timing = self.times(scale);
-        let lease = lease(site, scale, timing, self.vip_lifetime);
+        let means = self.means(site, scale);
+        let tries = means.iter().map(|means| means.timeout).sum();
+        let lease = lease(site, scale, timing, tries, self.vip_lifetime);
         let links: Vec<String> = self.links.iter().map(|link| link.name.clone()).collect();
         let agreement = digest(&Agreement {
             protocol: PROTOCOL,
@@ -55,7 +59,7 @@ impl Pair {
             },
             links,
             timing,
-            means: means(site, scale),
+            means,
             lease,
             preempt: self.preempt_after,
             handovers_per_hour_max: self.handovers_per_hour_max,
@@ -66,6 +70,7 @@ impl Pair {
                 software: software(),
                 firmware: [0; 3],
             },
+            services: self.services.as_ref().map(|services| services.failed),
         })
     }
 
@@ -87,6 +92,17 @@ impl Pair {
                 TimingProfile::Default => Duration::from_millis(50),
                 TimingProfile::Conservative => Duration::from_millis(500),
             })
+    }
+
+    /// As written; else a board with a fence output confirms by its own lines.
+    fn means(&self, site: &Site, beat: Duration) -> Vec<MeansPolicy> {
+        let Some(written) = &self.means else {
+            let wire = MeansPolicy::plain("fence-wire", MeansKind::FenceWire, beat * 8);
+            let wire = site.board.fence.is_some().then_some(wire);
+            return wire.into_iter().collect();
+        };
+        let means = written.iter();
+        means.map(|means| means.policy(beat)).collect()
     }
 
     /// In heartbeats: silence of five is suspicious, four more are the Active's lead.
@@ -112,6 +128,34 @@ impl Pair {
     }
 }
 
+impl PairMeans {
+    fn policy(&self, beat: Duration) -> MeansPolicy {
+        let kind = self.how.kind();
+        let How::External(external) = &self.how else {
+            return MeansPolicy::plain(&self.name, kind, self.timeout.unwrap_or(beat * 8));
+        };
+        let limit = self.limit();
+        MeansPolicy {
+            probe: Some(ProbePolicy {
+                every: external.probe_every,
+                stale_after: external.probe_every * 2 + limit,
+            }),
+            hold_back: external.hold_back,
+            // The adapter's own time is over first, so that its reason is heard.
+            ..MeansPolicy::plain(&self.name, kind, limit + ANSWER)
+        }
+    }
+
+    /// How long a program may take, all of its runs together.
+    pub fn limit(&self) -> Duration {
+        self.timeout.unwrap_or(PROGRAM)
+    }
+}
+
+/// For a BMC that thinks.
+const PROGRAM: Duration = Duration::from_secs(10);
+/// From the end of a program's time to the answer.
+const ANSWER: Duration = Duration::from_millis(500);
 /// A supervised agent is started again after 100 ms, and has to open its board.
 const RESTART_MIN: Duration = Duration::from_millis(500);
 /// For links and bonds to settle after a start.
@@ -121,26 +165,12 @@ const PROBE_MIN: Duration = Duration::from_millis(200);
 /// While something waits for the controller.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// A board with a fence output confirms by its own lines.
-fn means(site: &Site, beat: Duration) -> Vec<MeansPolicy> {
-    let wire = MeansPolicy {
-        name: "fence-wire".to_owned(),
-        kind: MeansKind::FenceWire,
-        timeout: beat * 8,
-    };
-    site.board
-        .fence
-        .is_some()
-        .then_some(wire)
-        .into_iter()
-        .collect()
-}
-
 /// Only where an expiry cannot be undone by a late kick, and a kick names its deadline.
 fn lease(
     site: &Site,
     beat: Duration,
     timing: Timing,
+    tries: Duration,
     vip_lifetime: Duration,
 ) -> Option<LeasePolicy> {
     let dead_man = &site.board.dead_man;
@@ -154,7 +184,6 @@ fn lease(
         .map(|segment| segment.settle)
         .max();
     let drop_lead = beat * 6;
-    let tries: Duration = means(site, beat).iter().map(|means| means.timeout).sum();
     // An Active whose peer has gone must have fenced it before its own right ends: silence, grace, every means in turn.
     let right = timing.suspect_after + timing.restart_grace + tries + drop_lead + beat * 10;
     let drift = right * (2 * DRIFT_PER_MILLE) / 1000;

@@ -7,11 +7,15 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Notify, Pair, PairTiming, STANDARD_KEY_FILE, Standby, TimingProfile, links, vips};
+use super::means::{self, RawMeans};
+use super::{
+    Notify, Pair, PairTiming, STANDARD_KEY_FILE, Standby, TimingProfile, links, services, vips,
+};
 use crate::board::profile::PortRef;
 use crate::board::raw::words;
 use crate::config::raw::{millis, path};
 use crate::diagnose::{Findings, Mistake};
+use crate::node::pair::policy::ServicesFailed;
 use crate::wire::Side;
 
 /// What a script may take unless configured otherwise.
@@ -33,6 +37,9 @@ pub(in crate::config) struct RawPair {
     vip_lifetime_s: Option<Spanned<i64>>,
     notify: Option<Spanned<Vec<String>>>,
     notify_timeout_ms: Option<Spanned<i64>>,
+    pub(super) services_active: Option<Vec<Spanned<String>>>,
+    pub(super) services_timeout_ms: Option<Spanned<i64>>,
+    pub(super) services_failed: Option<Spanned<ServicesFailed>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -79,10 +86,14 @@ pub(in crate::config) fn understand(
     pair: Option<&RawPair>,
     links: &[RawLink],
     vips: &[RawVip],
+    means: &[RawMeans],
     findings: &mut Findings,
 ) -> Option<Pair> {
     let Some(pair) = pair else {
-        refuse_parts_of_a_pair(topology.1, topology.0, links, vips, findings);
+        let parts = links.iter().map(|link| ("link", link.name.span()));
+        let parts = parts.chain(vips.iter().map(|vip| ("vip", vip.interface.span())));
+        let parts = parts.chain(means.iter().map(|means| ("means", means.kind.span())));
+        refuse_parts_of_a_pair(topology.1, topology.0, parts, findings);
         return None;
     };
     if topology.0 == RawPairTopology::One {
@@ -95,14 +106,15 @@ pub(in crate::config) fn understand(
             .label("topology: allowed with [pair]: \"parallel\", \"series\", \"chained\""),
         );
     }
-    Some(pair.understand(topology.0, links, vips, findings))
+    let mut understood = pair.understand(topology.0, links, vips, findings);
+    understood.means = means::understand(means, understood.node, findings);
+    Some(understood)
 }
 
 fn refuse_parts_of_a_pair(
     place: Option<Range<usize>>,
     topology: RawPairTopology,
-    links: &[RawLink],
-    vips: &[RawVip],
+    mut parts: impl Iterator<Item = (&'static str, Range<usize>)>,
     findings: &mut Findings,
 ) {
     let help = "add a [pair] table with node = \"primary\" or \"secondary\"";
@@ -116,9 +128,7 @@ fn refuse_parts_of_a_pair(
             .help(help),
         );
     }
-    let parts = links.iter().map(|link| ("link", link.name.span()));
-    let parts = parts.chain(vips.iter().map(|vip| ("vip", vip.interface.span())));
-    for (what, place) in parts.take(1) {
+    if let Some((what, place)) = parts.next() {
         let text = format!("a [[{what}]] is a part of a pair, and this file has no [pair]");
         findings.refuse(Mistake::new(place, text).help(help));
     }
@@ -157,9 +167,18 @@ impl RawPair {
                 findings,
             ),
             handovers_per_hour_max: handovers.unwrap_or(6),
-            vip_lifetime: Duration::from_secs(u64::from(lifetime.unwrap_or(6))),
+            vip_lifetime: lifetime.map_or_else(
+                || {
+                    self.profile
+                        .unwrap_or(TimingProfile::Default)
+                        .vip_lifetime()
+                },
+                |seconds| Duration::from_secs(u64::from(seconds)),
+            ),
             notify: self.notify(findings),
+            services: services::understand(self, findings),
             vips: vips::understand(vips, node, &links, findings),
+            means: None,
             links,
         }
     }
@@ -239,7 +258,7 @@ impl RawPair {
     }
 }
 
-fn optional(
+pub(super) fn optional(
     key: &str,
     raw: &Option<Spanned<i64>>,
     allowed: std::ops::RangeInclusive<u32>,

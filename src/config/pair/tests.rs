@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::config::{Config, Topology};
 use crate::diagnose::{Mistakes, Source};
+use crate::node::pair::policy::ServicesFailed;
 
 const HEAD: &str =
     "board = \"reference\"\n[[segment]]\nname = \"wan\"\nports = [\"lan0\", \"lan1\"]\n";
@@ -337,4 +338,36 @@ fn a_key_file_that_others_can_open_is_refused() {
         .unwrap_err()
         .to_string();
     assert!(missing.contains("none: No such file"), "{missing}");
+}
+
+#[test]
+fn units_are_bound_to_the_role_in_order() {
+    let pair = "[pair]\nnode = \"primary\"\nservices_active = [\"squid.service\", \"dhcp@lan.service\"]\n\
+        services_timeout_ms = 3000\nservices_failed = \"hand-over\"\n";
+    let services = good(&format!("{pair}{LINKS}")).services.unwrap();
+    assert_eq!(services.units, ["squid.service", "dhcp@lan.service"]);
+    assert_eq!(services.limit, Duration::from_secs(3));
+    assert_eq!(services.failed, ServicesFailed::HandOver);
+    assert_eq!(good(&file("primary", "")).services, None);
+}
+
+#[test]
+fn bad_units_are_named() {
+    let pair = r#"[pair]
+node = "primary"
+services_active = ["squid", "a.service", "a.service", "fencepost.service", "-b.service"]
+services_timeout_ms = 1
+"#;
+    let expected = "\
+3:20 `squid` is no unit name
+3:42 unit `a.service` is named twice
+3:55 `fencepost.service` is Fencepost's own
+3:76 `-b.service` is no unit name
+4:23 services_timeout_ms = 1 is out of range
+";
+    let told = mistakes("parallel", &format!("{pair}{LINKS}"));
+    assert_eq!(told, expected);
+    let orphan = "[pair]\nnode = \"primary\"\nservices_failed = \"tell\"\n";
+    let told = mistakes("parallel", &format!("{orphan}{LINKS}"));
+    assert_eq!(told, "3:19 no unit is bound to the role\n");
 }

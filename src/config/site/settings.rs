@@ -2,8 +2,8 @@
 
 use crate::board::controller::{CutState, RelayState, SegmentSettings};
 use crate::board::profile::{BoardSegment, Kept, SettingSpec};
-use crate::config::Segment;
 use crate::config::places::{Place, SegmentPlaces};
+use crate::config::{Segment, Topology};
 use crate::diagnose::{Findings, Mistake};
 
 pub(super) fn refuse_impossible_fail(
@@ -28,16 +28,19 @@ pub(super) fn refuse_impossible_fail(
     }
 }
 
-/// What to bring the board to: each setting as overridden, or the fail state, or the nearest the board can.
+/// What to bring the board to: each setting as overridden, or the fail state, or the nearest the board can. A strap is
+/// not brought anywhere: a pair's must be what its cabling needs, or the driver refuses to go on.
 pub(super) fn derive(
     segment: &Segment,
+    topology: Topology,
     fact: &BoardSegment,
     places: &SegmentPlaces,
     findings: &mut Findings,
 ) -> SegmentSettings {
     let mut one = |key: &str, wish: Option<CutState>, spec: &SettingSpec, place: &Option<Place>| {
         if let (Some(wish), Some(place)) = (wish, place)
-            && !(spec.kept != Kept::Stays && spec.possible.contains(&wish.into()))
+            && (matches!(spec.kept, Kept::Stays | Kept::Strapped)
+                || !spec.possible.contains(&wish.into()))
         {
             findings.refuse(
                 Mistake::new(
@@ -50,6 +53,7 @@ pub(super) fn derive(
         let wanted = wish.unwrap_or(segment.fail);
         match spec.kept {
             Kept::Wired | Kept::Stays | Kept::Unknown => None,
+            Kept::Strapped => (topology != Topology::Inline).then(|| topology.strap()),
             Kept::Volatile | Kept::NonVolatile if spec.possible.contains(&wanted.into()) => {
                 Some(wanted)
             }
@@ -104,6 +108,7 @@ fn describe(spec: &SettingSpec) -> String {
     match spec.kept {
         Kept::Wired if spec.possible.is_empty() => "this board has no dead-man".to_owned(),
         Kept::Wired => format!("wired: {}", list(&spec.possible)),
+        Kept::Strapped => "a strap on the controller, which belongs to the cabling".to_owned(),
         Kept::Stays => "the relay stays where it was".to_owned(),
         Kept::Unknown => "no public source says what it is".to_owned(),
         Kept::Volatile | Kept::NonVolatile => format!("possible: {}", list(&spec.possible)),

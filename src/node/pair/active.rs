@@ -7,10 +7,11 @@ use super::Pair;
 use super::event::PairAction;
 use super::ground::{Ground, Guard as Behind, Place};
 use super::guard::{self, Guard};
-use super::ladder::{Ladder, Standing};
+use super::ladder::{Ladder, Power, Standing};
 use super::means::Fenced;
 use super::orders::Target;
 use super::proof::Proof;
+use super::retries::{Company, Retries};
 use super::vips::Serve;
 use crate::board::controller::Latch;
 use crate::node::outbox::Outbox;
@@ -31,7 +32,8 @@ pub(super) struct Active {
     /// The peer is isolated, and stays so until it is let back.
     pub(super) fenced: Option<Fenced>,
     ladder: Option<Ladder>,
-    fence_at: Instant,
+    /// Between attempts to fence a silent peer that fail.
+    fences: Retries,
     refresh_at: Instant,
     unwell_since: Option<Instant>,
     yielding: Yielding,
@@ -74,7 +76,12 @@ impl Active {
 
     /// When the next attempt to fence a silent peer may begin.
     pub(super) fn fence_at(&self) -> Instant {
-        self.fence_at
+        self.fences.at()
+    }
+
+    /// Something changed that may let a fence succeed which failed before.
+    pub(super) fn news(&mut self, now: Instant) {
+        self.fences.news(now);
     }
 }
 
@@ -93,7 +100,7 @@ impl Pair {
             _ => None,
         };
         self.word.void();
-        self.failed_claims = 0;
+        self.retries.succeeded();
         self.unanswered = false;
         self.enter_active(now, epoch, why, fenced, out);
     }
@@ -130,7 +137,7 @@ impl Pair {
             proof,
             fenced,
             ladder: None,
-            fence_at: now,
+            fences: Retries::new(self.policy.timing.retry_after * 2, now),
             refresh_at: now + self.policy.timing.refresh_every,
             unwell_since: None,
             yielding: Yielding::No,
@@ -142,7 +149,7 @@ impl Pair {
     pub(super) fn step_down(&mut self, now: Instant, why: &str, out: &mut Outbox) {
         if let Some(active) = self.active.take() {
             self.vips.renounce(now);
-            self.retry_at = now + self.policy.timing.retry_after;
+            self.retries.rest(now);
             self.preempt_from = None;
             self.tell_role(now, Role::Backup, active.epoch, why, out);
             self.heartbeat_at = now;
@@ -217,27 +224,37 @@ impl Pair {
     fn step_isolation(&mut self, now: Instant, out: &mut Outbox) {
         let suspect = self.peer_suspect(now, super::As::Active);
         let talking = self.talking(now);
+        let left = self.peer.last().is_some_and(|peer| peer.flags.leaving);
         let Some(active) = &mut self.active else {
             return;
         };
-        if active.ladder.is_none() && suspect && active.fenced.is_none() && now >= active.fence_at {
-            active.ladder = Some(Ladder::new(self.word.number()));
+        if active.ladder.is_none()
+            && suspect
+            && active.fenced.is_none()
+            && now >= active.fences.at()
+        {
+            // Its reboot must not cost it its power, unless our right ends without it.
+            let spares = left && !self.lease.bound();
+            let power = if spares { Power::Spared } else { Power::AtOnce };
+            active.ladder = Some(Ladder::new(self.word.number(), power));
         }
         let Some(ladder) = &mut active.ladder else {
             return;
         };
-        match ladder.step(now, talking, &mut self.means, out) {
+        // The Active orders nobody: whom it hears it need not fence.
+        match ladder.step(now, false, &mut self.means, out) {
             Standing::Trying if talking && !ladder.fired() => active.ladder = None,
             Standing::Trying => {}
             Standing::Confirmed(fenced) => {
                 let means = fenced.name().to_owned();
                 active.ladder = None;
+                active.fences.succeeded();
                 active.fenced = Some(fenced);
                 self.lease.unbind();
                 out.record(now, Level::Warning, Fact::PeerFenced { means });
             }
             Standing::Exhausted => {
-                active.fence_at = now + self.policy.timing.retry_after * 4;
+                active.fences.failed(now, Company::Alone);
                 active.ladder = None;
             }
         }
@@ -255,6 +272,7 @@ impl Pair {
             .as_ref()
             .is_some_and(|order| order.to == Target::Peer);
         let leaving = self.leaving_since.is_some();
+        let unserved = self.services_object();
         let yield_after = self.policy.timing.yield_after;
         let Some(active) = &mut self.active else {
             return;
@@ -262,8 +280,9 @@ impl Pair {
         active.unwell_since = better.then(|| active.unwell_since.unwrap_or(now));
         let unwell = active
             .unwell_since
-            .is_some_and(|since| now.since(since) >= yield_after);
-        let yields = ready && (ordered || leaving || unwell && handovers_left);
+            .is_some_and(|since| ground.stated || now.since(since) >= yield_after);
+        let unwell = (unwell || unserved) && handovers_left;
+        let yields = ready && (ordered || leaving || unwell);
         let yielding = if yields { Yielding::Yes } else { Yielding::No };
         if active.yielding != yielding {
             active.yielding = yielding;

@@ -13,6 +13,7 @@ use super::ladder::Ladder;
 use super::orders::OperatorConfirmed;
 use super::policy::Standby;
 use super::proof::Proof;
+use super::retries::Company;
 use crate::board::controller::{Latch, Ticket};
 use crate::node::outbox::Outbox;
 use crate::node::time::Instant;
@@ -213,9 +214,11 @@ impl Pair {
         if matches!(claim.stage, Stage::Holding { .. } | Stage::Verifying { .. }) {
             self.vips.renounce(now);
         }
-        self.failed_claims = self.failed_claims.saturating_add(1);
-        let pause = self.policy.timing.retry_after * (1 << self.failed_claims.min(3));
-        self.retry_at = now + pause;
+        let company = match claim.why {
+            Why::PeerDead => Company::Alone,
+            Why::Ask(_) | Why::NoAnswer | Why::Operator(_) => Company::Together,
+        };
+        self.retries.failed(now, company);
         self.tell_claim_failed(now, &claim, why, out);
     }
 
@@ -258,6 +261,10 @@ impl Pair {
             stage @ (Stage::Ticket | Stage::Holding { .. }) => (stage, Next::Stay),
         };
         claim.stage = stage;
+        if claim.serves() {
+            // Until here nobody served in it: an attempt that failed leaves it, and its place on the disk, to the next.
+            self.used_epoch = self.used_epoch.max(claim.epoch);
+        }
         if fencing && !matches!(claim.stage, Stage::Fencing { .. }) {
             // A fence and a lease take the time they take; the proof they end with is as fresh as any.
             claim.until = now + self.policy.timing.give_up_after;

@@ -117,13 +117,22 @@ pub enum PairEvent {
         /// Which means.
         means: usize,
         /// It works, or why not.
-        outcome: Result<(), String>,
+        outcome: Result<Probed, String>,
     },
     /// The program told of a change of role has ended.
     HookEnded {
         /// Told of this role.
         role: Role,
         /// Well, or why not.
+        outcome: Result<(), String>,
+    },
+    /// Answer to [`PairAction::SetServices`], unless a newer order overtook it.
+    ServicesSet {
+        /// Which.
+        number: u64,
+        /// How they should be.
+        wanted: ServicesWanted,
+        /// They are, or why not.
         outcome: Result<(), String>,
     },
     /// An operator asked for something.
@@ -135,6 +144,16 @@ pub enum PairEvent {
         /// What.
         command: PairCommand,
     },
+}
+
+/// How the units bound to the role should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServicesWanted {
+    /// Up: this node serves.
+    Started,
+    /// Down: it does not.
+    Stopped,
 }
 
 /// What the pair's ledger remembered.
@@ -186,6 +205,16 @@ pub enum FenceReport {
     Refused(String),
     /// Nobody knows, and why.
     Unknown(String),
+}
+
+/// What a means that works says of the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probed {
+    /// Nothing, or that it is on.
+    Works,
+    /// That its power is off.
+    PeerOff,
 }
 
 /// What an operator can ask of the pair.
@@ -266,7 +295,7 @@ pub enum PairAction {
         /// When this was decided: a controller refuses an order that comes too late.
         decided: Instant,
     },
-    /// Withdraw what a means holds. Answer: `Unfenced`.
+    /// Withdraw what a means holds, or call off what it has not done yet. Gives nobody power. Answer: `Unfenced`.
     Unfence {
         /// Which means.
         means: usize,
@@ -276,7 +305,14 @@ pub enum PairAction {
         /// Which means.
         means: usize,
     },
-    /// Let hooks, services and sync know. Not answered; the last step of a transition.
+    /// Start or stop the units bound to the role. Nothing waits for it. Answer: `ServicesSet`.
+    SetServices {
+        /// Echoed.
+        number: u64,
+        /// How they should be.
+        wanted: ServicesWanted,
+    },
+    /// Let hooks and sync know. Not answered; the last step of a transition.
     Advertise {
         /// The new role.
         role: Role,

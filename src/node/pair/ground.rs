@@ -26,6 +26,8 @@ pub(in crate::node) struct Ground {
     pub(in crate::node) moving: Moving,
     /// Checks, summed up.
     pub(in crate::node) health: HealthSummary,
+    /// Some of it was stated by the kernel and not sampled: there is nothing to wait for.
+    pub(in crate::node) stated: bool,
     /// Maintenance or disarmed, in words.
     pub(in crate::node) out_of_service: Option<String>,
     /// The agent is to end, segments cut.

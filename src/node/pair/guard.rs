@@ -53,6 +53,8 @@ pub(crate) enum Guard {
     MissedLatch,
     /// An acknowledge line that reads cut although nobody holds is not believed, and its means not fired.
     LineIdleFirst,
+    /// A means that says that a peer's power is off while the peer is heard is not believed.
+    SeesLies,
     /// When a fence that no answer called for fails, the peer is asked again.
     AsksAgain,
 }

@@ -4,8 +4,10 @@ use super::Pair;
 use super::active::Active;
 use super::claim::Claim;
 use super::event::{FenceReport, PairEvent};
+use super::guard::{self, Guard};
 use super::memory::Disk;
 use super::peer::Accepted;
+use super::policy::MeansKind;
 use super::proof::Proof;
 use super::word::Released;
 use crate::node::outbox::Outbox;
@@ -24,9 +26,14 @@ impl Pair {
                 self.used_epoch = self.used_epoch.max(self.ledger.saved_epoch());
             }
             PairEvent::Persisted { sequence, outcome } => {
-                if self.ledger.persisted(sequence, outcome) == Disk::Failed {
-                    let error = self.ledger.fault.clone().unwrap_or_default();
-                    out.record(now, Level::Alarm, Fact::LedgerFailed { error });
+                let failed_before = self.ledger.fault.is_some();
+                match self.ledger.persisted(sequence, outcome) {
+                    Disk::Failed => {
+                        let error = self.ledger.fault.clone().unwrap_or_default();
+                        out.record(now, Level::Alarm, Fact::LedgerFailed { error });
+                    }
+                    Disk::Saved if failed_before => self.news(now),
+                    Disk::Saved | Disk::Same => {}
                 }
             }
             PairEvent::Heard {
@@ -34,7 +41,11 @@ impl Pair {
                 envelope,
                 message,
             } => self.heard(now, link, envelope, message, out),
-            PairEvent::LinkCarrier { link, carrier } => self.peer.carrier(link, carrier),
+            PairEvent::LinkCarrier { link, carrier } => {
+                if self.peer.carrier(link, carrier) {
+                    self.news(now);
+                }
+            }
             PairEvent::LinkRefused { link } => self.peer.refused(now, link),
             PairEvent::VipContested => self.contested(out),
             PairEvent::VipsHeld { number, outcome } => self.vips_held(now, number, &outcome, out),
@@ -55,12 +66,20 @@ impl Pair {
                 outcome,
             } => self.fence_reported(means, nonce, &outcome),
             PairEvent::Unfenced { means, outcome } => self.means.unfenced(now, means, &outcome),
-            PairEvent::MeansProbed { means, outcome } => self.means.probed(now, means, outcome),
+            PairEvent::MeansProbed { means, outcome } => {
+                let heard = self.peer.silent_for(&self.clock) < self.policy.timing.suspect_after;
+                self.means.probed(now, means, outcome, heard);
+            }
             PairEvent::HookEnded { role, outcome } => {
                 if let Err(error) = outcome {
                     out.record(now, Level::Warning, Fact::HookFailed { role, error });
                 }
             }
+            PairEvent::ServicesSet {
+                number,
+                wanted,
+                outcome,
+            } => self.services_set(now, number, wanted, outcome, out),
             PairEvent::Requested {
                 request,
                 actor,
@@ -78,10 +97,15 @@ impl Pair {
         out: &mut Outbox,
     ) {
         let Some(us) = self.boot else { return };
+        let silent = self.peer.silent_for(&self.clock) >= self.policy.timing.suspect_after;
         if self.peer.hear(now, &self.clock, link, envelope) == Accepted::Stale {
             self.rejected = self.rejected.saturating_add(1);
             return;
         }
+        if silent {
+            self.news(now);
+        }
+        self.heard_without_power(now, out);
         match message {
             Message::Heartbeat(heartbeat) => {
                 self.used_epoch = self.used_epoch.max(heartbeat.epoch);
@@ -122,7 +146,26 @@ impl Pair {
         }
     }
 
+    /// Whoever is heard has power: it was given back, or never taken. A claim that stands on it has to start over.
+    fn heard_without_power(&mut self, now: Instant, out: &mut Outbox) {
+        if self.ledger.wanted().peer_off {
+            self.ledger.change(|memory| memory.peer_off = false);
+        }
+        let proof = self.claim.as_ref().and_then(Claim::proof);
+        if let Some(Proof::Fenced(fenced)) = proof.filter(|_| guard::holds(Guard::SeesLies))
+            && fenced.by_power()
+        {
+            self.means.lied(now, fenced.means());
+            self.abandon(now, "the peer is heard although its power was taken", out);
+        }
+    }
+
     fn fence_reported(&mut self, means: usize, nonce: u64, report: &FenceReport) {
+        let kind = self.means.policy(means).map(|policy| policy.kind);
+        if kind == Some(MeansKind::External) && *report == FenceReport::Confirmed {
+            self.means.power_taken(means);
+            self.ledger.change(|memory| memory.peer_off = true);
+        }
         let claims = self.claim.as_mut().and_then(Claim::ladder);
         let serves = self.active.as_mut().and_then(Active::ladder);
         if let Some(ladder) = claims.or(serves) {

@@ -15,6 +15,7 @@ use crate::wire::FenceAnswer;
 #[derive(Debug, Clone)]
 pub(super) struct Ladder {
     nonce: u64,
+    power: Power,
     next: usize,
     rung: Rung,
     /// What was tried or passed over, and why it did not do.
@@ -26,6 +27,11 @@ pub(super) struct Ladder {
 enum Rung {
     /// Look for the next usable means.
     Free,
+    /// It would be this one's turn; the peer goes first, if it lives.
+    HeldBack {
+        means: usize,
+        until: Instant,
+    },
     /// Fired; no answer yet.
     Fired {
         means: usize,
@@ -45,6 +51,17 @@ enum Rung {
     Exhausted,
 }
 
+/// How readily power is taken from the peer. Nobody gives it back but a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Power {
+    /// In its turn.
+    AtOnce,
+    /// After so many times the means' hold-back.
+    HeldBack(u32),
+    /// Not at all.
+    Spared,
+}
+
 /// How an attempt stands.
 #[derive(Debug)]
 pub(super) enum Standing {
@@ -57,9 +74,10 @@ pub(super) enum Standing {
 }
 
 impl Ladder {
-    pub(super) fn new(nonce: u64) -> Self {
+    pub(super) fn new(nonce: u64, power: Power) -> Self {
         Self {
             nonce,
+            power,
             next: 0,
             rung: Rung::Free,
             tried: Vec::new(),
@@ -72,7 +90,7 @@ impl Ladder {
         match &self.rung {
             Rung::Fired { means, .. } | Rung::Out { means, .. } => Some(*means),
             Rung::Done(fenced) => Some(fenced.means()),
-            Rung::Free | Rung::Withdrawing { .. } | Rung::Exhausted => None,
+            Rung::Free | Rung::HeldBack { .. } | Rung::Withdrawing { .. } | Rung::Exhausted => None,
         }
     }
 
@@ -159,6 +177,12 @@ impl Ladder {
             self.unconfirmed = true;
             self.rung = self.fail(means, "not confirmed in time", all);
         }
+        if let Rung::HeldBack { means, until } = self.rung
+            && now >= until
+        {
+            self.rung = Rung::Free;
+            self.try_this(now, means, talking, all, out);
+        }
         if let Rung::Free = self.rung {
             self.climb(now, talking, all, out);
         }
@@ -170,31 +194,61 @@ impl Ladder {
     }
 
     fn climb(&mut self, now: Instant, talking: bool, all: &mut AllMeans, out: &mut Outbox) {
-        while let Some(policy) = all.policy(self.next) {
-            let (means, timeout, name) = (self.next, policy.timeout, policy.name.clone());
-            let by_message = policy.kind == MeansKind::PeerAgent;
+        while let Rung::Free = self.rung {
+            let means = self.next;
+            let Some(policy) = all.policy(means) else {
+                self.rung = Rung::Exhausted;
+                return;
+            };
             self.next += 1;
-            match all.usable(now, means, talking) {
-                Ok(()) => {
-                    all.fire(now, means, self.nonce, out);
-                    let until = now + timeout;
-                    // The peer's agent is asked by message, not by an adapter; no look at a controller counts.
-                    self.rung = if by_message {
-                        let after = u64::MAX;
-                        Rung::Out {
-                            means,
-                            until,
-                            after,
-                        }
-                    } else {
-                        Rung::Fired { means, until }
-                    };
-                    return;
+            let takes_power = policy.kind == MeansKind::External;
+            match self.power {
+                Power::Spared if takes_power => {
+                    let why = format!(
+                        "{}: the peer left in order, and keeps its power",
+                        policy.name
+                    );
+                    self.tried.push(why);
                 }
-                Err(why) => self.tried.push(format!("{name}: {why}")),
+                Power::HeldBack(times) if takes_power => {
+                    let until = now + policy.hold_back * times;
+                    self.rung = Rung::HeldBack { means, until };
+                }
+                _ => self.try_this(now, means, talking, all, out),
             }
         }
-        self.rung = Rung::Exhausted;
+    }
+
+    /// Fires it, if it may be; else stays free for the next one.
+    fn try_this(
+        &mut self,
+        now: Instant,
+        means: usize,
+        talking: bool,
+        all: &mut AllMeans,
+        out: &mut Outbox,
+    ) {
+        let Some(policy) = all.policy(means) else {
+            return;
+        };
+        let until = now + policy.timeout;
+        let by_message = policy.kind == MeansKind::PeerAgent;
+        if let Err(why) = all.usable(now, means, talking) {
+            self.tried.push(format!("{}: {why}", policy.name));
+            return;
+        }
+        all.fire(now, means, self.nonce, out);
+        // The peer's agent is asked by message, not by an adapter; no look at a controller counts.
+        self.rung = if by_message {
+            let after = u64::MAX;
+            Rung::Out {
+                means,
+                until,
+                after,
+            }
+        } else {
+            Rung::Fired { means, until }
+        };
     }
 
     fn fail(&mut self, means: usize, why: &str, all: &AllMeans) -> Rung {
@@ -208,7 +262,9 @@ impl Ladder {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.rung {
-            Rung::Fired { until, .. } | Rung::Out { until, .. } => Some(until),
+            Rung::HeldBack { until, .. } | Rung::Fired { until, .. } | Rung::Out { until, .. } => {
+                Some(until)
+            }
             _ => None,
         }
     }

@@ -21,7 +21,11 @@ impl Pair {
                 format!("nobody serves that this node hears of; it does not itself: {why}"),
             );
         }
-        if !heard {
+        if self.ledger.wanted().peer_off {
+            let sentence =
+                "this node took the peer's power; it stays off until somebody gives it back";
+            say(Summary::Yellow, sentence.to_owned());
+        } else if !heard {
             say(Summary::Yellow, "the peer is not heard".to_owned());
         } else if !self.talking(now) {
             say(

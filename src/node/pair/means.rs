@@ -7,7 +7,7 @@
 
 use core::time::Duration;
 
-use super::event::{FenceReport, PairAction};
+use super::event::{FenceReport, PairAction, Probed};
 use super::ground::Place;
 use super::guard::{self, Guard};
 use super::policy::{MeansKind, MeansPolicy, Timing};
@@ -16,6 +16,8 @@ use crate::node::outbox::Outbox;
 use crate::node::time::Instant;
 use crate::wire::FenceOutcome;
 
+/// Said of a means that takes something else for the peer, or a switch for its power.
+const LIES: &str = "says that the peer's power is off, and the peer is heard";
 /// Between two tries to let go.
 const LET_GO_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
@@ -30,6 +32,8 @@ pub(super) struct AllMeans {
     looking: Option<u64>,
     look_at: Instant,
     pub(super) fault: Option<String>,
+    /// One that did not work does.
+    recovered: bool,
 }
 
 /// One of them.
@@ -38,6 +42,9 @@ pub(super) struct Means {
     pub(super) policy: MeansPolicy,
     pub(super) proven_at: Option<Instant>,
     pub(super) fault: Option<String>,
+    /// It took something else for the peer. Only that it says "on" of a peer that is heard ends this: silence would
+    /// make the same lie look true.
+    lies: bool,
     probing: bool,
     probe_at: Instant,
     held: Held,
@@ -85,6 +92,20 @@ impl Fenced {
     pub(super) fn by_wire(&self) -> bool {
         self.kind == MeansKind::FenceWire
     }
+
+    /// Its power was taken: nothing of it can be heard.
+    pub(super) fn by_power(&self) -> bool {
+        self.kind == MeansKind::External
+    }
+}
+
+impl Means {
+    /// It works. Whether it had not been known to: it had a fault, or no proof for so long.
+    fn proven(&mut self, now: Instant, stale: Duration) -> bool {
+        let faulty = self.fault.take().is_some();
+        let before = self.proven_at.replace(now);
+        faulty || before.is_none_or(|at| now.since(at) > stale)
+    }
 }
 
 impl AllMeans {
@@ -98,6 +119,7 @@ impl AllMeans {
             policy: policy.clone(),
             proven_at: None,
             fault: None,
+            lies: false,
             probing: false,
             probe_at: now,
             held: Held::Nothing,
@@ -112,7 +134,13 @@ impl AllMeans {
             looking: None,
             look_at: now,
             fault: None,
+            recovered: false,
         }
+    }
+
+    /// Whether one that did not work does, since this was last asked.
+    pub(super) fn take_recovered(&mut self) -> bool {
+        core::mem::take(&mut self.recovered)
     }
 
     pub(super) fn all(&self) -> &[Means] {
@@ -143,7 +171,8 @@ impl AllMeans {
                 .then_some(())
                 .ok_or("the peer is not heard".to_owned());
         }
-        let stale = self.timing.probe_stale_after;
+        let probe = means.policy.probe;
+        let stale = probe.map_or(self.timing.probe_stale_after, |probe| probe.stale_after);
         match (&means.fault, means.proven_at) {
             (Some(fault), _) => Err(fault.clone()),
             (None, Some(at)) if now.since(at) <= stale => Ok(()),
@@ -205,6 +234,13 @@ impl AllMeans {
             name: policy.name.clone(),
             kind,
         })
+    }
+
+    /// A program that took the peer's power is done: there is nothing left to call off, and power is not ours to give.
+    pub(super) fn power_taken(&mut self, means: usize) {
+        if let Some(means) = self.means.get_mut(means) {
+            means.held = Held::Nothing;
+        }
     }
 
     /// Nothing is held by `means`, as far as was answered and read.
@@ -275,25 +311,42 @@ impl AllMeans {
                 means.fault =
                     Some("the acknowledge line reads cut although nobody holds".to_owned());
             } else {
-                means.fault = None;
-                means.proven_at = Some(now);
+                self.recovered |= means.proven(now, self.timing.probe_stale_after);
             }
         }
     }
 
-    pub(super) fn probed(&mut self, now: Instant, means: usize, outcome: Result<(), String>) {
-        let every = self.timing.probe_every;
+    /// A probe was answered. `heard`: the peer is, at this moment.
+    pub(super) fn probed(
+        &mut self,
+        now: Instant,
+        means: usize,
+        outcome: Result<Probed, String>,
+        heard: bool,
+    ) {
         let Some(means) = self.means.get_mut(means) else {
             return;
         };
+        let Some(probe) = means.policy.probe else {
+            return;
+        };
         means.probing = false;
-        means.probe_at = now + every;
+        means.probe_at = now + probe.every;
+        means.lies &= outcome != Ok(Probed::Works);
+        means.lies |= outcome == Ok(Probed::PeerOff) && heard && guard::holds(Guard::SeesLies);
         match outcome {
-            Ok(()) => {
-                means.proven_at = Some(now);
-                means.fault = None;
-            }
+            Ok(_) if means.lies => means.fault = Some(LIES.to_owned()),
+            Ok(_) => self.recovered |= means.proven(now, probe.stale_after),
             Err(error) => means.fault = Some(error),
+        }
+    }
+
+    /// What it confirmed cannot be true: not fired again until it is proven anew.
+    pub(super) fn lied(&mut self, now: Instant, means: usize) {
+        if let Some(means) = self.means.get_mut(means) {
+            means.lies = true;
+            means.fault = Some(LIES.to_owned());
+            means.probe_at = means.probe_at.min(now);
         }
     }
 
@@ -322,16 +375,14 @@ impl AllMeans {
                 && now >= means.let_go_at
             {
                 means.held = Held::Withdrawing;
-                self.sight = None;
+                if means.policy.kind == MeansKind::FenceWire {
+                    self.sight = None;
+                }
                 out.pair(PairAction::Unfence { means: index });
             }
         }
         for (index, means) in self.means.iter_mut().enumerate() {
-            let probed = matches!(
-                means.policy.kind,
-                MeansKind::External | MeansKind::PeerController
-            );
-            if probed && !means.probing && now >= means.probe_at {
+            if means.policy.probe.is_some() && !means.probing && now >= means.probe_at {
                 means.probing = true;
                 out.pair(PairAction::ProbeMeans { means: index });
             }
@@ -348,11 +399,7 @@ impl AllMeans {
     pub(super) fn next(&self) -> Option<Instant> {
         let look = self.looking.is_none().then_some(self.look_at);
         let probes = self.means.iter().filter_map(|means| {
-            let probed = matches!(
-                means.policy.kind,
-                MeansKind::External | MeansKind::PeerController
-            );
-            (probed && !means.probing).then_some(means.probe_at)
+            (means.policy.probe.is_some() && !means.probing).then_some(means.probe_at)
         });
         let retries = self
             .means
@@ -364,8 +411,11 @@ impl AllMeans {
 }
 
 impl MeansKind {
-    /// Whether it holds a level that must be withdrawn.
+    /// Whether there is something to withdraw: a level, or a program that still runs.
     fn holds(self) -> bool {
-        matches!(self, Self::FenceWire | Self::PeerController)
+        matches!(
+            self,
+            Self::FenceWire | Self::PeerController | Self::External
+        )
     }
 }

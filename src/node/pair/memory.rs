@@ -21,6 +21,9 @@ pub struct PairMemory {
     pub clean: bool,
     /// It was latched by the peer and has not joined since.
     pub fenced: bool,
+    /// It took the peer's power and has not heard it since: somebody has to give it back.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub peer_off: bool,
 }
 
 /// The memory and its way to the disk.

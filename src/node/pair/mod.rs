@@ -38,6 +38,8 @@ mod peer;
 pub mod policy;
 mod proof;
 pub mod refusal;
+mod retries;
+mod services;
 mod silence;
 mod speech;
 pub mod status;
@@ -47,7 +49,8 @@ mod wishes;
 mod word;
 
 pub use event::{
-    Carrier, FenceReport, LinkSet, PairAction, PairCommand, PairEvent, Presence, SavedPair,
+    Carrier, FenceReport, LinkSet, PairAction, PairCommand, PairEvent, Presence, Probed, SavedPair,
+    ServicesWanted,
 };
 pub use memory::PairMemory;
 pub use policy::PairPolicy;
@@ -66,6 +69,8 @@ use memory::Ledger;
 use orders::Switchover;
 use peer::Peer;
 use policy::Standby;
+use retries::Retries;
+use services::Services;
 use silence::AwakeClock;
 use vips::Vips;
 use word::Word;
@@ -87,6 +92,7 @@ pub(super) struct Pair {
     peer: Peer,
     ledger: Ledger,
     vips: Vips,
+    services: Services,
     lease: Lease,
     means: AllMeans,
     word: Word,
@@ -106,8 +112,8 @@ pub(super) struct Pair {
     used_epoch: u64,
     counter: u64,
     heartbeat_at: Instant,
-    failed_claims: u32,
-    retry_at: Instant,
+    /// Between claims that fail.
+    retries: Retries,
     /// An election was asked for and not answered.
     unanswered: bool,
     preempt_from: Option<Instant>,
@@ -116,6 +122,8 @@ pub(super) struct Pair {
     leaving_since: Option<Instant>,
     handovers: VecDeque<Instant>,
     rejected: u64,
+    /// Orders to cut ourselves that were not obeyed.
+    orders_refused: u64,
 }
 
 /// From which part the peer is judged.
@@ -144,6 +152,7 @@ impl Pair {
             peer: Peer::new(policy.links.len()),
             ledger: Ledger::new(),
             vips: Vips::new(now),
+            services: Services::default(),
             lease: Lease::new(policy.lease),
             means: AllMeans::new(&policy.means, policy.timing, policy.topology.fenced, now),
             word: Word::default(),
@@ -159,14 +168,14 @@ impl Pair {
             used_epoch: 0,
             counter: 0,
             heartbeat_at: now,
-            failed_claims: 0,
-            retry_at: now,
+            retries: Retries::new(policy.timing.retry_after, now),
             unanswered: false,
             preempt_from: None,
             preempt_hold: now,
             leaving_since: None,
             handovers: VecDeque::new(),
             rejected: 0,
+            orders_refused: 0,
             policy,
         }
     }
@@ -193,6 +202,7 @@ impl Pair {
         self.step_join(now);
         self.step_vips(now, out);
         self.step_word(now, out);
+        self.step_services(now, out);
         self.reserve_epoch(now);
         let wanted = self.wanted_means();
         if self.wants_looks() {
@@ -200,6 +210,9 @@ impl Pair {
         }
         if ground.reachable {
             self.means.step(now, wanted, out);
+        }
+        if self.means.take_recovered() {
+            self.news(now);
         }
         self.ledger.step(out);
         self.step_switchover(now, out);
@@ -227,9 +240,16 @@ impl Pair {
             });
             out.record(now, Level::Alarm, Fact::FencedByPeer);
         }
+        if moved {
+            self.news(now);
+        }
         self.clear_since = (ground.latch != Latch::Latched)
             .then(|| self.clear_since.filter(|_| !missed).unwrap_or(now));
         let leaving = ground.stopping || ground.out_of_service.is_some();
+        if leaving && self.leaving_since.is_none() {
+            // The peer is to know before it can wonder about the silence.
+            self.heartbeat_at = now;
+        }
         self.leaving_since = leaving.then(|| self.leaving_since.unwrap_or(now));
         if ground.stopping && self.active.is_none() {
             self.ledger.change(|memory| memory.clean = true);
@@ -319,6 +339,14 @@ impl Pair {
         if idle && needed && self.talking(now) {
             let epoch = self.next_epoch();
             self.ledger.change(|memory| memory.epoch = epoch);
+        }
+    }
+
+    /// Something changed that may let an attempt succeed which failed before.
+    fn news(&mut self, now: Instant) {
+        self.retries.news(now);
+        if let Some(active) = &mut self.active {
+            active.news(now);
         }
     }
 

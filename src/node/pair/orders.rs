@@ -50,6 +50,7 @@ impl Pair {
         command: PairCommand,
         out: &mut Outbox,
     ) {
+        self.news(now);
         let answer = match command {
             PairCommand::Switchover { reason } => {
                 self.switchover(now, request, &actor, reason, out)

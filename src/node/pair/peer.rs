@@ -207,10 +207,12 @@ impl Peer {
         self.last.as_ref().map(|heartbeat| heartbeat.role)
     }
 
-    pub(super) fn carrier(&mut self, link: usize, carrier: Carrier) {
-        if let Some(link) = self.links.get_mut(link) {
-            link.carrier = carrier;
-        }
+    /// Whether that is news.
+    pub(super) fn carrier(&mut self, link: usize, carrier: Carrier) -> bool {
+        let Some(link) = self.links.get_mut(link) else {
+            return false;
+        };
+        core::mem::replace(&mut link.carrier, carrier) != carrier
     }
 
     /// Its kernel refuses: only its agent is gone.

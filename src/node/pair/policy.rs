@@ -35,6 +35,19 @@ pub struct PairPolicy {
     pub agreement: Digest,
     /// What runs here.
     pub versions: Versions,
+    /// Units are bound to the role, and what it means if they do not start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<ServicesFailed>,
+}
+
+/// What it means that a unit did not start on the Active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServicesFailed {
+    /// It is told and shown.
+    Tell,
+    /// A peer that is ready is invited to take over.
+    HandOver,
 }
 
 /// How a topology answers the questions the protocol asks. Facts, not behaviour: nothing compares topologies.
@@ -118,6 +131,20 @@ pub struct MeansPolicy {
     pub kind: MeansKind,
     /// Not confirmed after this time, it has failed.
     pub timeout: Duration,
+    /// How it is proven to work; `None`: by looks at the own controller, or by the peer's being heard.
+    pub probe: Option<ProbePolicy>,
+    /// Who does not serve waits this long before it is fired, twice as long where rank decides: two that take each
+    /// other's power at the same moment both lose it.
+    pub hold_back: Duration,
+}
+
+/// Proofs that an adapter must go and get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbePolicy {
+    /// This often.
+    pub every: Duration,
+    /// Not proven for so long, it counts as failed.
+    pub stale_after: Duration,
 }
 
 /// Kinds of means.
@@ -130,7 +157,7 @@ pub enum MeansKind {
     PeerController,
     /// The peer cuts itself on our order and says so.
     PeerAgent,
-    /// A fence-agents program: done once, nothing to withdraw.
+    /// A fence-agents program: while it runs it can be called off; the power it took is not given back.
     External,
 }
 
@@ -146,6 +173,19 @@ pub struct LeasePolicy {
     pub doubt: Duration,
     /// The Active drops its vips this long before its right ends.
     pub drop_lead: Duration,
+}
+
+impl MeansPolicy {
+    /// One that needs neither probe nor patience.
+    pub fn plain(name: &str, kind: MeansKind, timeout: Duration) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            timeout,
+            probe: None,
+            hold_back: Duration::ZERO,
+        }
+    }
 }
 
 impl Topology {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Pair;
+use super::event::ServicesWanted;
+use super::policy::MeansKind;
 use super::refusal::Refusal;
 use crate::node::time::Instant;
 use crate::wire::{Flags, HealthSummary, Role};
@@ -26,6 +28,9 @@ pub struct PairStatus {
     pub bound: bool,
     /// When it ends, if it does.
     pub right_until: Option<Instant>,
+    /// This node took the peer's power and has not heard it since: it stays off until somebody gives it back.
+    #[serde(default)]
+    pub peer_off: bool,
     /// The claim under way, in words.
     pub claim: Option<String>,
     /// The peer.
@@ -36,8 +41,14 @@ pub struct PairStatus {
     pub links: Vec<LinkStatus>,
     /// Means.
     pub means: Vec<MeansStatus>,
+    /// Units bound to the role; `None` if there are none, or nothing was ordered yet.
+    #[serde(default)]
+    pub services: Option<ServicesStatus>,
     /// Messages dropped as old or repeated.
     pub stale_messages: u64,
+    /// Authentic orders to cut itself that it did not obey: of an epoch that is over, or without a heartbeat both ways.
+    #[serde(default)]
+    pub fence_orders_refused: u64,
     /// Why it would not take over now; empty if it would.
     pub refusals: Vec<Refusal>,
 }
@@ -73,9 +84,22 @@ pub struct LinkStatus {
 pub struct MeansStatus {
     /// Name.
     pub name: String,
+    /// What it is.
+    pub kind: MeansKind,
     /// When it was last proven to work.
     pub proven_at: Option<Instant>,
     /// Why it does not.
+    pub fault: Option<String>,
+}
+
+/// The units bound to the role, all together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServicesStatus {
+    /// How they should be.
+    pub wanted: ServicesWanted,
+    /// They were last said to be so.
+    pub done: bool,
+    /// Why not.
     pub fault: Option<String>,
 }
 
@@ -91,12 +115,15 @@ impl Pair {
             quarantined: self.quarantined,
             bound: self.lease.bound(),
             right_until: self.lease.right_until(self.peer.acked_sent_at()),
+            peer_off: self.ledger.wanted().peer_off,
             claim: self.claim.as_ref().map(super::Claim::describe),
             peer: self.peer_status(),
             talking: self.talking(now),
             links: self.link_status(),
             means: self.means_status(),
+            services: self.services_status(),
             stale_messages: self.rejected,
+            fence_orders_refused: self.orders_refused,
             refusals: self.takeover_refusals(now),
         }
     }
@@ -128,6 +155,7 @@ impl Pair {
         means
             .map(|means| MeansStatus {
                 name: means.policy.name.clone(),
+                kind: means.policy.kind,
                 proven_at: means.proven_at,
                 fault: means.fault.clone(),
             })

@@ -229,8 +229,9 @@ impl Pair {
         if self.word.owes() {
             found.push(Refusal::WordOwed);
         }
-        if now < self.retry_at && self.claim.is_none() {
-            found.push(Refusal::Waiting(self.retry_at.since(now)));
+        let again_at = self.retries.at();
+        if now < again_at && self.claim.is_none() {
+            found.push(Refusal::Waiting(again_at.since(now)));
         }
         found
     }

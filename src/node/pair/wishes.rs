@@ -76,6 +76,7 @@ impl Pair {
         let mut at = vec![self.heartbeat_at];
         at.extend(self.means.next());
         at.extend(self.vips.next(now));
+        at.extend(self.services_next());
         at.extend(self.claim.as_ref().and_then(Claim::deadline));
         at.extend(self.lease.drop_at(self.peer.acked_sent_at()));
         let part = if let Some(active) = &self.active {
@@ -84,7 +85,7 @@ impl Pair {
             at.push(active.fence_at());
             As::Active
         } else {
-            at.push(self.retry_at);
+            at.push(self.retries.at());
             at.extend(self.lease.expires_at(Relay::Opens));
             at.extend(self.lease.expires_at(Relay::Doubtful));
             As::Backup

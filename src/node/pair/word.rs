@@ -14,7 +14,7 @@ use crate::node::outbox::Outbox;
 use crate::node::time::Instant;
 use crate::wire::{
     Answer, Ask, AskReason, BootId, Decline, DeclineReason, FenceAnswer, FenceOrder, FenceOutcome,
-    Message,
+    Message, Role,
 };
 
 /// A request not repeated for this long is no longer owed an answer: its asker gave up.
@@ -56,7 +56,10 @@ struct Owed {
 struct Obeying {
     nonce: u64,
     boot: BootId,
+    /// When it was last repeated.
     asked_at: Instant,
+    /// Whether that one has been answered.
+    answered: bool,
 }
 
 impl Word {
@@ -95,7 +98,7 @@ impl Word {
         self.owed.is_some() || self.obeying.is_some()
     }
 
-    /// We were told to cut ourselves and have not said yet that we did.
+    /// We were told to cut ourselves, and whoever said so is not known to be done.
     pub(super) fn obeying(&self) -> bool {
         self.obeying.is_some()
     }
@@ -166,8 +169,10 @@ impl Pair {
         out: &mut Outbox,
     ) {
         if order.epoch < self.used_epoch || !self.talking(now) {
+            self.orders_refused = self.orders_refused.saturating_add(1);
             return;
         }
+        self.used_epoch = order.epoch;
         self.abandon(now, "the peer ordered a fence", out);
         if self.active.is_some() {
             self.step_down(now, "the peer ordered a fence", out);
@@ -177,12 +182,17 @@ impl Pair {
             nonce: order.nonce,
             boot,
             asked_at: now,
+            answered: false,
         });
     }
 
     /// Says what is owed, once it is true.
     pub(super) fn step_word(&mut self, now: Instant, out: &mut Outbox) {
         self.word.forget_old(now);
+        if self.peer.role() == Some(Role::Active) {
+            // It stands where it wanted to; beside it a Backup may close.
+            self.word.obeying.take_if(|order| order.answered);
+        }
         let peer = self.peer.boot();
         let same_peer = |boot: BootId| peer == Some(boot);
         let quiet = self.vips.quiet() || !guard::holds(Guard::AnswersQuiet);
@@ -200,11 +210,14 @@ impl Pair {
             let number = owed.number;
             self.send(now, Message::Answer(Answer { number, epoch }), out);
         }
-        if let Some(order) = self.word.obeying
+        let stands_cut = self.stands_cut();
+        if let Some(order) = &mut self.word.obeying
+            && !order.answered
             && same_peer(order.boot)
-            && self.stands_cut()
+            && stands_cut
         {
-            self.word.obeying = None;
+            // It stays cut: a copy of the order on its way must find what this answer says.
+            order.answered = true;
             let answer = FenceAnswer {
                 nonce: order.nonce,
                 outcome: FenceOutcome::Cut,

@@ -7,7 +7,7 @@ use super::driver::is_momentous;
 use super::kernel::{Call, Vips};
 use super::net::LinkKind;
 use super::world::{Due, World};
-use crate::node::pair::{Carrier, PairAction, PairEvent, PairMemory};
+use crate::node::pair::{Carrier, PairAction, PairEvent, PairMemory, ServicesWanted};
 use crate::node::{Action, Event, Verdict};
 use crate::wire::{Envelope, Message, Role};
 
@@ -67,21 +67,36 @@ impl World {
             PairAction::Announce { number } => Call::Announce(number),
             PairAction::ReadVips { number } => Call::Read(number),
             PairAction::ProbeMeans { means } => {
-                let outcome = Ok(());
-                return self.tell_later(node, PairEvent::MeansProbed { means, outcome });
+                return self.probe_power(node, means);
+            }
+            PairAction::SetServices { number, wanted } => {
+                let outcome = if node == 0 && wanted == ServicesWanted::Started {
+                    Err("it does not start".to_owned())
+                } else {
+                    Ok(())
+                };
+                let event = PairEvent::ServicesSet {
+                    number,
+                    wanted,
+                    outcome,
+                };
+                return self.tell_later(node, event);
             }
             PairAction::Advertise { .. } => return,
             action @ (PairAction::TakeTicket
             | PairAction::ReadFence { .. }
             | PairAction::Fence { .. }
             | PairAction::Unfence { .. }) => {
+                if self.runs_program(node, &action) {
+                    return;
+                }
                 return self.order(node, Action::Pair(Box::new(action)));
             }
         };
         self.call(node, call);
     }
 
-    fn tell_later(&mut self, node: usize, event: PairEvent) {
+    pub(super) fn tell_later(&mut self, node: usize, event: PairEvent) {
         let life = self.nodes[node].life;
         let after = self.lapse(10, self.setup.late_us);
         let event = Box::new(Event::Pair(Box::new(event)));
@@ -302,19 +317,22 @@ impl World {
         }
     }
 
-    /// The check's next report, as long as this agent lives.
+    /// The check's next report, as long as this agent lives; two of a port that was told dark and is back.
     pub(super) fn check_reports(&mut self, node: usize) {
         let verdict = if self.nodes[node].healthy {
             Verdict::Ok
         } else {
             Verdict::Critical
         };
-        let event = Event::CheckReported {
-            check: 0,
-            verdict,
-            output: String::new(),
-        };
-        self.deliver(node, event);
+        let back = verdict == Verdict::Ok && std::mem::take(&mut self.nodes[node].told_dark);
+        for _ in 0..1 + u8::from(back) {
+            let event = Event::CheckReported {
+                check: 0,
+                verdict,
+                output: String::new(),
+            };
+            self.deliver(node, event);
+        }
     }
 
     pub(super) fn film_action(&mut self, node: usize, action: &Action) {

@@ -25,6 +25,8 @@ pub(super) struct Appliance {
     pub(super) bus: BusState,
     /// Failover checks find nothing wrong.
     pub(super) healthy: bool,
+    /// It is not, by the word of its kernel.
+    pub(super) told_dark: bool,
 }
 
 /// Whether the machine runs.

@@ -7,6 +7,7 @@ use super::mutant::Mutant;
 use super::scenario::Setup;
 use super::world::{Due, World};
 use crate::node::pair::guard::{Guard, switch_off};
+use crate::node::pair::policy::ServicesFailed;
 use crate::sim::dice::Dice;
 
 const fn ms(millis: u64) -> Duration {
@@ -14,7 +15,7 @@ const fn ms(millis: u64) -> Duration {
 }
 
 /// A is Active, B stands ready, both talk.
-fn settled(setup: Setup) -> World {
+pub(super) fn settled(setup: Setup) -> World {
     let mut world = World::new(setup, Mutant::Faithful, Dice::new(7));
     world.host_up(0);
     world.run_for(ms(1_500));
@@ -237,4 +238,22 @@ fn what_a_takeover_costs() {
         power_cut <= 150 && frozen <= 200,
         "power cut {power_cut}, frozen {frozen}"
     );
+}
+
+#[test]
+fn an_active_whose_units_do_not_start_hands_over_only_if_told_to() {
+    for (failed, serves) in [(ServicesFailed::Tell, 0), (ServicesFailed::HandOver, 1)] {
+        let setup = Setup {
+            services: Some(failed),
+            ..Setup::plain()
+        };
+        let mut world = World::new(setup, Mutant::Faithful, Dice::new(7));
+        world.host_up(0);
+        world.run_for(ms(1_500));
+        assert!(world.nodes[0].on_wire(), "alone, it serves all the same");
+        world.host_up(1);
+        world.run_for(ms(3_000));
+        assert_eq!(world.recovered(), Ok(serves), "{failed:?}");
+        assert_eq!(world.ledger.broken, None);
+    }
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::appliance::{BusState, Host};
 use super::kernel::Kernel;
 use super::world::{Due, World};
-use crate::node::event::Actor;
+use crate::node::event::{Actor, Event};
 use crate::node::pair::{PairCommand, PairEvent};
 use crate::sim::dice::Dice;
 
@@ -185,9 +185,7 @@ impl World {
                 }
             }
             Mishap::PowerCut { node, back } => {
-                self.host_down(node);
-                self.nodes[node].board.power(self.now, false);
-                self.wake_boards();
+                self.befall_power_loss(node);
                 self.put(back, Due::Mishap(Mishap::PowerBack { node }));
             }
             Mishap::HostDies { node, back } => {
@@ -233,6 +231,12 @@ impl World {
             }
             Mishap::Unwell { node, healthy } => {
                 self.nodes[node].healthy = healthy;
+                if !healthy && node == 0 {
+                    // A port that its kernel says is dark; on the other node it is a program that looks and finds.
+                    self.nodes[node].told_dark = true;
+                    let output = String::new();
+                    self.deliver(node, Event::CarrierLost { check: 0, output });
+                }
                 self.check_reports(node);
             }
             Mishap::SlowKernel { node, by } => self.nodes[node].kernel.slow = by,
@@ -273,6 +277,12 @@ impl World {
     pub(super) fn power_controller(&mut self, node: usize, on: bool) {
         self.nodes[node].board.power(self.now, on);
         self.wake_boards();
+    }
+
+    /// Host and board at once.
+    pub(super) fn befall_power_loss(&mut self, node: usize) {
+        self.host_down(node);
+        self.power_controller(node, false);
     }
 
     pub(super) fn host_down(&mut self, node: usize) {

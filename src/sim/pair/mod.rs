@@ -19,6 +19,7 @@ mod mutant;
 mod narrate;
 mod net;
 mod pace;
+mod power;
 mod process;
 mod run;
 mod scenario;
@@ -39,5 +40,7 @@ mod directed_tests;
 mod explore_tests;
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod means_tests;
 #[cfg(test)]
 mod mutant_tests;

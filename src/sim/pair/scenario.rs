@@ -4,11 +4,13 @@ use core::time::Duration;
 
 use super::net::{Link, LinkKind};
 use super::pace::{BEAT, Pace};
+use super::power::LIMIT;
 use crate::board::controller::SegmentSettings;
 use crate::node::Policy;
 use crate::node::pair::PairPolicy;
 use crate::node::pair::policy::{
-    LeasePolicy, MeansKind, MeansPolicy, Rank, Standby, Timing, Topology,
+    LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, ServicesFailed, Standby, Timing,
+    Topology,
 };
 use crate::node::policy::{
     Arming, CarrierRole, CheckPolicy, CheckSeverity, Commissioning, DeadManPolicy, ReadBackPolicy,
@@ -25,6 +27,10 @@ pub(super) struct Setup {
     pub(super) segments: u8,
     pub(super) lease: bool,
     pub(super) wire: bool,
+    pub(super) peer_agent: bool,
+    pub(super) external: bool,
+    /// The program is wired to something else that is off.
+    pub(super) lying: bool,
     pub(super) preempt: Option<Duration>,
     pub(super) vip_lifetime: Option<Duration>,
     /// Most a turn or an answer is late, in microseconds.
@@ -32,6 +38,8 @@ pub(super) struct Setup {
     pub(super) bus_us: u64,
     pub(super) kernel_us: u64,
     pub(super) disk_us: u64,
+    /// Units are bound to the role; those of the first node never start.
+    pub(super) services: Option<ServicesFailed>,
 }
 
 const fn ms(millis: u64) -> Duration {
@@ -40,7 +48,6 @@ const fn ms(millis: u64) -> Duration {
 
 impl Setup {
     /// The default: side by side and hot, fence wire and lease.
-    #[cfg(test)]
     pub(super) fn plain() -> Self {
         Self {
             pace: Pace::Drawn,
@@ -48,12 +55,16 @@ impl Setup {
             segments: 1,
             lease: true,
             wire: true,
+            peer_agent: false,
+            external: false,
+            lying: false,
             preempt: None,
             vip_lifetime: None,
             late_us: 200,
             bus_us: 600,
             kernel_us: 500,
             disk_us: 1_000,
+            services: None,
         }
     }
 
@@ -67,18 +78,23 @@ impl Setup {
             Topology::SERIES,
         ];
         let lease = dice.chance(600);
+        let external = dice.chance(250);
         Self {
             pace: Pace::Drawn,
             topology: dice.pick(&topologies).unwrap_or(Topology::PARALLEL_HOT),
             segments: if dice.chance(300) { 2 } else { 1 },
             lease,
-            wire: !lease || dice.chance(700),
+            wire: !(lease || external) || dice.chance(700),
+            peer_agent: dice.chance(300),
+            external,
+            lying: false,
             preempt: dice.chance(200).then_some(ms(400)),
             vip_lifetime: dice.chance(400).then_some(ms(900)),
             late_us: dice.between(100, 3_000),
             bus_us: dice.between(200, 2_500),
             kernel_us: dice.between(100, 8_000),
             disk_us: dice.between(200, 15_000),
+            services: None,
         }
     }
 
@@ -87,15 +103,7 @@ impl Setup {
         Self {
             pace: Pace::Beats,
             topology,
-            segments: 1,
-            lease: true,
-            wire: true,
-            preempt: None,
-            vip_lifetime: None,
-            late_us: 0,
-            bus_us: 0,
-            kernel_us: 0,
-            disk_us: 0,
+            ..Self::plain()
         }
     }
 
@@ -112,6 +120,41 @@ impl Setup {
             Pace::Drawn => 500,
             Pace::Beats => 1_000,
         }
+    }
+
+    /// Of the means, in their order.
+    pub(super) fn kinds(&self) -> Vec<MeansKind> {
+        let kinds = [
+            self.wire.then_some(MeansKind::FenceWire),
+            self.peer_agent.then_some(MeansKind::PeerAgent),
+            self.external.then_some(MeansKind::External),
+        ];
+        kinds.into_iter().flatten().collect()
+    }
+
+    fn means(&self) -> Vec<MeansPolicy> {
+        let kinds = self.kinds().into_iter();
+        let wire_timeout = if self.pace == Pace::Drawn {
+            ms(80)
+        } else {
+            BEAT * 2
+        };
+        kinds
+            .map(|kind| match kind {
+                MeansKind::FenceWire => MeansPolicy::plain("fence-wire", kind, wire_timeout),
+                MeansKind::External => MeansPolicy {
+                    probe: Some(ProbePolicy {
+                        every: ms(150),
+                        stale_after: ms(600),
+                    }),
+                    hold_back: ms(250),
+                    ..MeansPolicy::plain("external", kind, LIMIT)
+                },
+                MeansKind::PeerAgent | MeansKind::PeerController => {
+                    MeansPolicy::plain("peer-agent", kind, ms(120))
+                }
+            })
+            .collect()
     }
 
     fn hot(&self) -> bool {
@@ -191,15 +234,6 @@ fn lease(setup: &Setup) -> LeasePolicy {
 }
 
 fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
-    let wire = MeansPolicy {
-        name: "fence-wire".to_owned(),
-        kind: MeansKind::FenceWire,
-        timeout: if setup.pace == Pace::Drawn {
-            ms(80)
-        } else {
-            BEAT * 2
-        },
-    };
     PairPolicy {
         topology: setup.topology,
         rank: if index == 0 {
@@ -214,7 +248,7 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
             Pace::Drawn => timing(setup),
             Pace::Beats => timing_in_beats(setup),
         },
-        means: setup.wire.then_some(wire).into_iter().collect(),
+        means: setup.means(),
         lease: setup.lease.then(|| lease(setup)),
         preempt: setup.preempt,
         handovers_per_hour_max: 1_000,
@@ -224,6 +258,7 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
             protocol: 1,
             ..Versions::default()
         },
+        services: setup.services,
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) struct World {
     pub(super) links: Vec<Link>,
     /// `cables[n]`: node n's fence line to the other, and the acknowledge back.
     pub(super) cables: [Cable; 2],
+    /// The order a node's program works on.
+    pub(super) programs: [Option<u64>; 2],
     pub(super) dice: Dice,
     pub(super) setup: Setup,
     pub(super) mutant: Mutant,
@@ -121,6 +123,13 @@ pub(super) enum Due {
         node: usize,
         life: u64,
     },
+    TakePower {
+        node: usize,
+        life: u64,
+        nonce: u64,
+        means: usize,
+        fate: super::power::Fate,
+    },
     Resume {
         node: usize,
     },
@@ -142,6 +151,7 @@ impl Due {
             | Self::VipsEnd { node }
             | Self::Saved { node, .. }
             | Self::StartAgent { node, .. }
+            | Self::TakePower { node, .. }
             | Self::Resume { node } => *node,
             Self::Net { to, .. } => *to,
         }
@@ -159,6 +169,7 @@ impl World {
             nodes,
             links: setup.links(),
             cables: [Cable::new(cable), Cable::new(cable)],
+            programs: [None; 2],
             dice,
             setup,
             mutant,
@@ -281,6 +292,7 @@ impl World {
             | Due::Settled { node, life, .. }
             | Due::Kernel { node, life, .. }
             | Due::Saved { node, life, .. }
+            | Due::TakePower { node, life, .. }
             | Due::StartAgent { node, life } => lives(*node, *life),
             _ => true,
         }
@@ -333,6 +345,13 @@ impl World {
                     self.start_agent(node);
                 }
             }
+            Due::TakePower {
+                node,
+                life,
+                nonce,
+                means,
+                fate,
+            } => self.take_power(node, life, (means, nonce), fate),
             Due::Resume { node } => self.resume(node),
             Due::Mishap(mishap) => self.befall(mishap),
         }
@@ -430,5 +449,6 @@ fn appliance(index: usize, setup: &Setup, dice: &mut Dice) -> Appliance {
         paused_until: None,
         bus: BusState::Works,
         healthy: true,
+        told_dark: false,
     }
 }

@@ -5,7 +5,7 @@
 use super::super::Pair;
 use super::super::event::PairAction;
 use super::super::guard::{self, Guard};
-use super::super::ladder::{Ladder, Standing};
+use super::super::ladder::{Ladder, Power, Standing};
 use super::super::lease::Relay;
 use super::super::policy::Standby;
 use super::super::proof::Proof;
@@ -13,7 +13,7 @@ use super::{Claim, Next, Stage, Why};
 use crate::board::controller::{Fault, Ticket};
 use crate::node::outbox::Outbox;
 use crate::node::time::Instant;
-use crate::wire::{Ask, FenceOrder, Message};
+use crate::wire::{Ask, FenceOrder, Message, Role};
 
 impl Pair {
     pub(super) fn saving(
@@ -32,7 +32,6 @@ impl Pair {
         if !saved && guard::holds(Guard::SavesEpoch) {
             return (Stage::Saving, Next::Stay);
         }
-        self.used_epoch = self.used_epoch.max(claim.epoch);
         let asks = matches!(claim.why, Why::Ask(_));
         if asks && self.policy.topology.standby == Standby::Hot {
             return (self.begin_asking(now), Next::Stay);
@@ -64,7 +63,7 @@ impl Pair {
                         look: self.look_from_now(now),
                     },
                     Why::PeerDead | Why::NoAnswer => Stage::Fencing {
-                        ladder: Ladder::new(self.word.number()),
+                        ladder: Ladder::new(self.word.number(), self.patience()),
                         order_at: now,
                     },
                 };
@@ -75,6 +74,12 @@ impl Pair {
                 self.abandon(now, &format!("no ticket: {fault}"), out);
             }
         }
+    }
+
+    /// A peer that serves and lives has fired first; where neither did, rank decides who does.
+    fn patience(&self) -> Power {
+        let waits_longer = !self.preferred() && self.peer.role() != Some(Role::Active);
+        Power::HeldBack(1 + u32::from(waits_longer))
     }
 
     /// Only from a closed, unlatched, quiet place; a number from before is void.

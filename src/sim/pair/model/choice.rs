@@ -135,10 +135,7 @@ impl Fault {
         match self {
             Self::Agent(node) => world.befall(Mishap::AgentDies { node, back: None }),
             Self::Host(node) => world.host_down(node),
-            Self::Power(node) => {
-                world.host_down(node);
-                world.power_controller(node, false);
-            }
+            Self::Power(node) => world.befall_power_loss(node),
             Self::Controller(node) => world.power_controller(node, false),
             Self::Pause(node) => {
                 let span = BEAT * PAUSE_BEATS;

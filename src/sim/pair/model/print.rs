@@ -16,8 +16,10 @@ mod tokens;
 use kinds::Kind;
 use tokens::{Token, Tokens};
 
-/// Further away than this, in beats, all instants are one: longer than any wait in these worlds.
-const FAR_BEATS: i128 = 12;
+/// Longer ago than this, in beats, all instants are one: longer than anything that counts from an instant.
+const PAST_BEATS: i128 = 12;
+/// And as much ahead: no wait in these worlds is longer.
+const AHEAD_BEATS: i128 = 44;
 
 /// Prints worlds; keeps its memory from one to the next.
 #[derive(Debug, Default)]
@@ -45,7 +47,7 @@ impl Printer {
                 let appliance = &world.nodes[node];
                 write!(
                     text,
-                    "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+                    "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
                     appliance.board,
                     appliance.host,
                     appliance.kernel,
@@ -54,6 +56,7 @@ impl Printer {
                     appliance.paused_until,
                     appliance.bus,
                     appliance.healthy,
+                    appliance.told_dark,
                     world.cables[node],
                 )
             });
@@ -146,8 +149,8 @@ impl Printer {
 }
 
 fn from_now(now: u64, at: u64) -> i128 {
-    let far = FAR_BEATS * i128::from(beat_nanos());
-    (i128::from(at) - i128::from(now)).clamp(-far, far)
+    let beat = i128::from(beat_nanos());
+    (i128::from(at) - i128::from(now)).clamp(-PAST_BEATS * beat, AHEAD_BEATS * beat)
 }
 
 fn fnv(print: &[i128]) -> u64 {

@@ -1,8 +1,6 @@
 [
     row(&[Guard::KickLimit], Pair::HotLeaseOnly, &[Link], &[(1, 1)]),
-    row(&[Guard::AdoptsBound], Pair::HotLeaseOnly, &[Link, Agent(0)], &[(2, 0)]),
-    row(&[Guard::BoundUntilQuiet], Pair::HotLifetime, &[Link, Agent(0)], &[(1, 1), (2, 1)]),
-    row(&[Guard::SilenceIsNoProof], Pair::Hot, &[Link, Pause(0), Cable(1)], &[(1, 0), (2, 0)]),
+    row(&[Guard::SilenceIsNoProof], Pair::Hot, &[Link, Cable(0), Cable(1)], &[(3, 0)]),
     row(&[Guard::NamesNoneWhileHolding], Pair::Hot, &[Link], &[(1, 0), (1, 1)]),
     row(&[Guard::Quarantine], Pair::Hot, &[Link, Power(0)], &[(2, 0)]),
     row(&[Guard::SavesEpoch], Pair::Hot, &[Host(0), Switchover(1)], &[(1, 1), (2, 1)]),

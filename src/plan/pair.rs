@@ -1,0 +1,177 @@
+//! What `fencepost check` proves for a pair: its times, what a takeover costs in this topology, and that no setting of
+//! a relay can close a loop.
+//!
+//! The times are those the node is given ([`PairPolicy`]), never a second copy of them.
+
+use core::time::Duration;
+
+use serde::Serialize;
+
+use super::{Inequality, Plan, SegmentPlan, Side, TURN, settle};
+use crate::board::profile::{DeadManKind, Expiry};
+use crate::config::Site;
+use crate::node::pair::PairPolicy;
+use crate::node::pair::policy::{LeasePolicy, MeansKind, Standby, Timing};
+use crate::node::policy::Commissioning;
+
+mod chain;
+mod outage;
+pub(super) mod render;
+mod settings;
+
+/// Installing virtual addresses and reading them back: this and [`PER_VIP`] for each (the budget `make bench` checks:
+/// 1,000 addresses within 50 ms).
+pub const VIPS_BASE: Duration = Duration::from_millis(1);
+
+/// See [`VIPS_BASE`].
+pub const PER_VIP: Duration = Duration::from_micros(50);
+
+/// The proof for one pair, from one node's side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PairPlan {
+    /// Where a Backup's relays are.
+    pub standby: Standby,
+    /// Ways to isolate the peer, in the order in which they are tried.
+    pub means: Vec<String>,
+    /// The dead-man as a lease, or why this board may not use it.
+    pub lease: LeasePlan,
+    /// What must hold between the times.
+    pub chain: Vec<Inequality>,
+    /// What a takeover does to the survivor's relays.
+    pub takeover: String,
+    /// For each fault of the Active, how long nobody answers.
+    pub outages: Vec<Outage>,
+}
+
+/// Whether silence can become a proof here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeasePlan {
+    /// It can.
+    Used {
+        /// The Active's right, from sending a heartbeat that was acknowledged.
+        right: Duration,
+        /// The Backup's wait, from hearing the last heartbeat.
+        wait: Duration,
+    },
+    /// It must not.
+    Refused {
+        /// Which fact of the board forbids it.
+        why: String,
+    },
+}
+
+/// One fault of the Active.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outage {
+    /// What goes wrong.
+    pub what: String,
+    /// How long nobody answers, about; and what that is made of.
+    pub about: Side,
+}
+
+/// All that the pair's times are judged by.
+#[derive(Debug, Clone)]
+struct Given {
+    timing: Timing,
+    lease: Option<LeasePolicy>,
+    /// All means in a row.
+    means: Duration,
+    /// What the first of them takes, if there is one.
+    fence: Option<Duration>,
+    standby: Standby,
+    kick_every: Duration,
+    /// Bus and settling of a relay command.
+    command: Duration,
+    settle: Duration,
+    vip_lifetime: Duration,
+    /// Installing, or taking away, all of them.
+    vips: Duration,
+    /// A dark data port is noticed by the checks.
+    port_noticed: Option<Duration>,
+}
+
+/// Proves what can be proven; `None`: this version does not run this topology.
+pub(super) fn draw(site: &Site) -> Option<PairPlan> {
+    let policy = site.policy(Commissioning::Done).pair?;
+    let given = Given::new(site, &policy)?;
+    Some(PairPlan {
+        standby: policy.topology.standby,
+        means: policy
+            .means
+            .iter()
+            .map(|means| means.name.clone())
+            .collect(),
+        lease: lease(site, policy.lease),
+        chain: chain::chain(&given),
+        takeover: outage::takeover(policy.topology.standby).to_owned(),
+        outages: outage::outages(&given),
+    })
+}
+
+/// Adds what must not be run: no proof possible, a relay setting that does not fit the cabling.
+pub(super) fn judge(site: &Site, plan: &mut Plan) {
+    let Some(pair) = &plan.pair else {
+        let sentence = "this version does not run a chained pair; topology = \"parallel\" or \"series\" it does";
+        return plan.refusals.push(sentence.to_owned());
+    };
+    if let (LeasePlan::Refused { why }, true) = (&pair.lease, pair.means.is_empty()) {
+        plan.refusals.push(format!(
+            "nothing could ever prove that the peer is off the wire: this board has no fence wire, and {why}"
+        ));
+    }
+    let topology = site.config.topology;
+    let judge = |segment: &SegmentPlan| settings::refusals(topology, segment);
+    let refusals: Vec<String> = plan.segments.iter().flat_map(judge).collect();
+    plan.refusals.extend(refusals);
+}
+
+impl Given {
+    fn new(site: &Site, policy: &PairPolicy) -> Option<Self> {
+        let pair = site.config.pair.as_ref()?;
+        let count = u32::try_from(pair.vips.len()).unwrap_or(u32::MAX);
+        Some(Self {
+            timing: policy.timing,
+            lease: policy.lease,
+            fence: policy.means.first().map(|means| match means.kind {
+                MeansKind::FenceWire => TURN + super::command(site).time,
+                // Somebody else's time: not before it is up is it known to have failed.
+                _ => means.timeout,
+            }),
+            means: policy.means.iter().map(|means| means.timeout).sum(),
+            standby: policy.topology.standby,
+            kick_every: site.timing.kick_every,
+            command: super::command(site).time,
+            settle: settle(site),
+            vip_lifetime: pair.vip_lifetime,
+            vips: VIPS_BASE + PER_VIP * count,
+            port_noticed: super::failures::carrier_noticed(site).map(|side| side.time),
+        })
+    }
+}
+
+/// The reason is a fact of the board, so no configuration can talk it away.
+fn lease(site: &Site, policy: Option<LeasePolicy>) -> LeasePlan {
+    let dead_man = &site.board.dead_man;
+    let why = match (policy, dead_man.kind, dead_man.expiry) {
+        (Some(LeasePolicy { right, wait, .. }), _, _) => return LeasePlan::Used { right, wait },
+        (None, DeadManKind::Absent, _) => "it has no dead-man to end a right",
+        (None, _, Expiry::KickRestores) => {
+            "its dead-man's expiry is not sticky: a late kick gives the relay back after the right has ended"
+        }
+        (None, _, Expiry::Unknown) => {
+            "no public source says whether its dead-man's expiry is sticky: a late kick may give the relay back after \
+             the right has ended"
+        }
+        (None, _, Expiry::Sticky) => {
+            "its controller has no ticket and its kick names no deadline: a late kick or close outlives the right it \
+             was decided under"
+        }
+    };
+    LeasePlan::Refused {
+        why: why.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

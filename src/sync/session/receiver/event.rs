@@ -1,0 +1,121 @@
+//! What the Backup's side is told, and what it wants done.
+
+use std::sync::Arc;
+
+use crate::blocks::Run;
+use crate::category_id::CategoryId;
+use crate::digest::Digest;
+use crate::frame::{Content, Look, Message, Needed, Refusal, TransferId};
+use crate::lineage::{CommitRecord, Epoch};
+use crate::manifest::Manifest;
+use crate::session::{Local, Standing};
+
+/// What happened.
+#[derive(Debug)]
+pub enum ReceiverEvent {
+    /// The peer said something.
+    Received(Message),
+    /// A tree was looked at; for which question, if for one.
+    Scanned {
+        /// Whose.
+        category: CategoryId,
+        /// What is there.
+        local: Local,
+    },
+    /// All trees were looked at as a question wanted.
+    Looked {
+        /// The question.
+        round: u32,
+    },
+    /// The stage is open; what is missing, or why it is not.
+    Opened {
+        /// Which transfer.
+        transfer: TransferId,
+        /// Contents neither in place nor staged.
+        missing: Result<Vec<Needed>, Refusal>,
+    },
+    /// Bytes of a content were staged.
+    Stored {
+        /// Of which transfer.
+        transfer: TransferId,
+        /// The content, if it is complete now.
+        complete: Result<Option<Digest>, Refusal>,
+    },
+    /// Everything is durable and validated, or is not.
+    Prepared {
+        /// Which transfer.
+        transfer: TransferId,
+        /// How it went.
+        outcome: Result<(), Refusal>,
+    },
+    /// It was committed, or was not.
+    Committed {
+        /// Which transfer.
+        transfer: TransferId,
+        /// How it went.
+        outcome: Result<(), Refusal>,
+    },
+    /// The agent says something else of this node.
+    Standing(Standing),
+}
+
+/// What to do, in order.
+#[derive(Debug)]
+pub enum ReceiverAction {
+    /// Say this.
+    Send(Message),
+    /// Look at all trees like this, then tell [`ReceiverEvent::Scanned`] of each and [`ReceiverEvent::Looked`].
+    Scan {
+        /// For which question.
+        round: u32,
+        /// How.
+        look: Look,
+    },
+    /// Open a stage.
+    Open {
+        /// Its transfer.
+        transfer: TransferId,
+        /// Of which category.
+        category: CategoryId,
+        /// The tree there shall be.
+        next: Arc<Manifest>,
+    },
+    /// Begin a content with the blocks of what is in its place.
+    Rebase {
+        /// Of which transfer.
+        transfer: TransferId,
+        /// Hash of the whole file.
+        content: Digest,
+        /// Hash of what must be in its place.
+        base: Digest,
+        /// Blocks that will come.
+        runs: Vec<Run>,
+    },
+    /// Stage these bytes.
+    Store(Content),
+    /// Build it aside, make it durable, validate it.
+    Prepare {
+        /// Which transfer.
+        transfer: TransferId,
+        /// The commits that lead to it, oldest first.
+        records: Vec<CommitRecord>,
+        /// They take the place of what is remembered.
+        replace: bool,
+        /// What goes is meant to go.
+        force: bool,
+    },
+    /// Commit, if the agent still says Backup and knows no higher epoch: asked under the commit lock.
+    Commit {
+        /// Which transfer.
+        transfer: TransferId,
+        /// Under which.
+        epoch: Epoch,
+    },
+    /// Give the transfer up; contents may stay staged.
+    Discard {
+        /// Which.
+        transfer: TransferId,
+    },
+    /// Hang up.
+    Close(String),
+}

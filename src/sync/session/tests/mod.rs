@@ -1,0 +1,6 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod faults;
+mod hostile;
+mod ordinary;
+mod world;

@@ -1,0 +1,335 @@
+//! One category on the Active's side: compare, learn what the Backup has, stage, commit.
+
+mod state;
+mod transfer;
+
+use std::sync::Arc;
+
+use super::Moment;
+use super::listing::{Listing, Step};
+use super::relation::{self, Choice, Verdict};
+use super::retry::Retry;
+use super::sender::SenderAction;
+use super::setup::{Local, Own};
+use super::status::Reason;
+use crate::diff::diff;
+use crate::digest::Digest;
+use crate::frame::{Child, Held, Message, TransferId};
+
+use crate::lineage::{CommitRecord, Epoch, Lineage};
+use crate::manifest::Manifest;
+use crate::path::RelPath;
+use transfer::Transfer;
+
+/// What every category shares.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Common {
+    pub(super) epoch: Epoch,
+}
+
+/// A category.
+#[derive(Debug)]
+pub(super) struct Track {
+    pub(super) own: Own,
+    /// Why nothing can be exchanged on this connection, if so.
+    barred: Option<Reason>,
+    peer: Option<Held>,
+    /// The peer's tree, where it is known whole.
+    peer_tree: Option<Arc<Manifest>>,
+    phase: Phase,
+    compared_at: Option<Moment>,
+    /// Since when the peer lacks something.
+    behind_since: Option<Moment>,
+    /// Answers to older questions say nothing of the present.
+    since_round: u32,
+    retry: Retry,
+    held_back: Option<HeldBack>,
+    meant: Meant,
+    /// Somebody asked what differs.
+    asked: bool,
+    /// A commit that follows the newest one was asked for.
+    publishing: bool,
+}
+
+/// Something that is not tried again until something changes.
+#[derive(Debug)]
+struct HeldBack {
+    reason: Reason,
+    details: String,
+    /// The content root that was refused.
+    root: Digest,
+}
+
+/// What somebody said is meant; for one generation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Meant {
+    /// What goes may go, however much.
+    pub deletions: bool,
+    /// What the backup remembers is given up.
+    pub overwrite: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Quiet,
+    AskedLineage(Vec<CommitRecord>),
+    Listing(Box<Listing>, Purpose),
+    Staged(Box<Transfer>),
+}
+
+/// What a listing is for.
+#[derive(Debug, Clone)]
+enum Purpose {
+    Stage(Basis),
+    Show,
+}
+
+/// The commits between what the Backup has and what it shall have.
+#[derive(Debug, Clone)]
+struct Basis {
+    lacks: Vec<CommitRecord>,
+    replaces: bool,
+}
+
+impl Track {
+    pub(super) fn new(own: Own) -> Self {
+        Self {
+            own,
+            barred: None,
+            peer: None,
+            peer_tree: None,
+            phase: Phase::Quiet,
+            compared_at: None,
+            behind_since: None,
+            since_round: 0,
+            retry: Retry::default(),
+            held_back: None,
+            meant: Meant::default(),
+            asked: false,
+            publishing: false,
+        }
+    }
+
+    pub(super) fn bar(&mut self, reason: Reason) {
+        self.barred = Some(reason);
+    }
+
+    pub(super) fn scanned(&mut self, now: Moment, local: Local, lineage: Lineage) {
+        self.publishing = false;
+        self.own.lineage = lineage;
+        let moved = |held: &Local| held.roots.content != local.roots.content;
+        if self.own.local.as_ref().is_none_or(moved) {
+            self.behind_since.get_or_insert(now);
+        }
+        self.own.local = Some(local);
+    }
+
+    pub(super) fn wanted(&mut self, meant: Meant) {
+        self.meant = meant;
+        self.held_back = None;
+        self.retry = Retry::default();
+    }
+
+    /// The peer's answer to a question asked at `asked_at`.
+    pub(super) fn peer_holds(&mut self, round: u32, asked_at: Moment, held: Option<Held>) {
+        if round < self.since_round || !matches!(self.phase, Phase::Quiet) {
+            return;
+        }
+        self.peer = held;
+        self.compare(asked_at);
+    }
+
+    fn compare(&mut self, at: Moment) {
+        let (Some(local), Some(held)) = (&self.own.local, &self.peer) else {
+            return;
+        };
+        if local.roots.content == held.roots.content {
+            self.peer_tree = Some(Arc::clone(&local.manifest));
+            self.compared_at = Some(at);
+            self.behind_since = None;
+            self.held_back = None;
+        } else {
+            self.behind_since.get_or_insert(at);
+            let known = self.peer_tree.take();
+            self.peer_tree = known.filter(|tree| tree.roots().content == held.roots.content);
+        }
+    }
+
+    pub(super) fn asked_what_differs(&mut self) {
+        self.asked = true;
+    }
+
+    /// Tell what differs, or ask the Backup for what has to be known first. Whether that is under way.
+    fn answer_what_differs(&mut self, local: &Local, out: &mut Vec<SenderAction>) -> bool {
+        if !self.asked {
+            return false;
+        }
+        self.asked = false;
+        if let Some(theirs) = self.peer_tree.clone() {
+            self.show(&theirs, out);
+            return false;
+        }
+        let (listing, question) = Listing::begin(self.own.id.clone(), local.clone());
+        self.phase = Phase::Listing(Box::new(listing), Purpose::Show);
+        out.push(SenderAction::Send(question));
+        true
+    }
+
+    fn show(&self, theirs: &Manifest, out: &mut Vec<SenderAction>) {
+        if let Some(local) = &self.own.local {
+            let changes = diff(theirs, &local.manifest);
+            let category = self.own.id.clone();
+            out.push(SenderAction::Differs { category, changes });
+        }
+    }
+
+    /// Begin whatever has to be done next.
+    pub(super) fn step(
+        &mut self,
+        now: Moment,
+        common: Common,
+        ids: &mut TransferId,
+        out: &mut Vec<SenderAction>,
+    ) {
+        let (Some(local), Some(held)) = (self.own.local.clone(), self.peer) else {
+            return;
+        };
+        let idle = matches!(self.phase, Phase::Quiet) && self.barred.is_none();
+        if !idle || !self.retry.may(now) {
+            return;
+        }
+        let differs = local.roots.content != held.roots.content;
+        if self.answer_what_differs(&local, out) {
+            return;
+        }
+        let root = local.roots.content;
+        if root == held.roots.content || self.is_held_back(root) {
+            return;
+        }
+        match relation::by_newest(&self.own.lineage, held.newest) {
+            Verdict::Behind(lacks) => {
+                let replaces = false;
+                self.approach(now, common, ids, Basis { lacks, replaces }, out);
+            }
+            Verdict::Ask | Verdict::Choose(_) => {
+                self.phase = Phase::AskedLineage(Vec::new());
+                let category = self.own.id.clone();
+                out.push(SenderAction::Send(Message::AskLineage { category }));
+            }
+        }
+    }
+
+    fn is_held_back(&mut self, root: Digest) -> bool {
+        self.held_back
+            .take_if(|held| held.root != root && !matches!(held.reason, Reason::Choice(_)));
+        self.held_back.is_some()
+    }
+
+    pub(super) fn lineage_told(
+        &mut self,
+        now: Moment,
+        common: Common,
+        ids: &mut TransferId,
+        (records, last): (Vec<CommitRecord>, bool),
+        out: &mut Vec<SenderAction>,
+    ) -> Result<(), &'static str> {
+        let Phase::AskedLineage(heard) = &mut self.phase else {
+            return Err("a lineage that nobody asked for");
+        };
+        heard.extend(records);
+        if heard.len() > crate::lineage::RECORDS_MAX {
+            return Err("a lineage that is too long");
+        }
+        if !last {
+            return Ok(());
+        }
+        let mut theirs = Lineage::new();
+        theirs.replace(heard.drain(..));
+        self.phase = Phase::Quiet;
+        match relation::by_all(&self.own.lineage, &theirs) {
+            Verdict::Choose(_) if self.meant.overwrite => {
+                let lacks = self.own.lineage.iter().copied().collect();
+                let replaces = true;
+                self.approach(now, common, ids, Basis { lacks, replaces }, out);
+            }
+            Verdict::Choose(choice) => self.choose(choice),
+            Verdict::Behind(lacks) => {
+                let replaces = false;
+                self.approach(now, common, ids, Basis { lacks, replaces }, out);
+            }
+            Verdict::Ask => {}
+        }
+        Ok(())
+    }
+
+    fn choose(&mut self, choice: Choice) {
+        if let Some(local) = &self.own.local {
+            self.held_back = Some(HeldBack {
+                reason: Reason::Choice(choice),
+                details: choice.sentence().to_owned(),
+                root: local.roots.content,
+            });
+        }
+    }
+
+    /// Whether the newest commit is of this tree, of this epoch, and not known to the Backup.
+    fn is_published(&self, common: Common, local: &Local, basis: &Basis) -> bool {
+        basis.lacks.last().is_some_and(|newest| {
+            newest.root == local.roots.content && newest.epoch == common.epoch
+        })
+    }
+
+    /// Stage at once if the Backup's tree is known, or learn it first.
+    fn approach(
+        &mut self,
+        now: Moment,
+        common: Common,
+        ids: &mut TransferId,
+        basis: Basis,
+        out: &mut Vec<SenderAction>,
+    ) {
+        let Some(local) = self.own.local.clone() else {
+            return;
+        };
+        if !self.is_published(common, &local, &basis) {
+            if !std::mem::replace(&mut self.publishing, true) {
+                let category = self.own.id.clone();
+                out.push(SenderAction::Publish { category });
+            }
+            return;
+        }
+        if let Some(theirs) = self.peer_tree.clone() {
+            self.stage(now, common, ids, &theirs, basis, out);
+        } else {
+            let (listing, question) = Listing::begin(self.own.id.clone(), local);
+            self.phase = Phase::Listing(Box::new(listing), Purpose::Stage(basis));
+            out.push(SenderAction::Send(question));
+        }
+    }
+
+    pub(super) fn listed(
+        &mut self,
+        now: Moment,
+        common: Common,
+        ids: &mut TransferId,
+        (dir, children, last): (Option<RelPath>, Vec<Child>, bool),
+        out: &mut Vec<SenderAction>,
+    ) -> Result<(), &'static str> {
+        let Phase::Listing(listing, purpose) = &mut self.phase else {
+            return Err("a directory that nobody asked for");
+        };
+        match listing.answered(dir, children, last) {
+            Step::Nonsense(what) => return Err(what),
+            Step::More(question) => out.extend(question.map(SenderAction::Send)),
+            Step::Complete(theirs) => {
+                let purpose = purpose.clone();
+                self.phase = Phase::Quiet;
+                match purpose {
+                    Purpose::Stage(basis) => self.stage(now, common, ids, &theirs, basis, out),
+                    Purpose::Show => self.show(&theirs, out),
+                }
+            }
+        }
+        Ok(())
+    }
+}

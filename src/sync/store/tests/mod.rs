@@ -1,0 +1,5 @@
+//! Tests of the store, on real directories.
+
+mod conformance;
+mod crash;
+mod pair;
