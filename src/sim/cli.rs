@@ -1,5 +1,6 @@
 //! `hil sim`: seeds from a command line. The line that a failure prints is one of these.
 
+use core::time::Duration;
 use std::str::FromStr as _;
 
 use super::pair;
@@ -8,8 +9,11 @@ use super::sweep::sweep;
 
 /// How it is called.
 pub const USAGE: &str = "\
+sim --pair --exhaustive [--faults COUNT] [--late COUNT] [--minutes COUNT]
 sim [--pair | --board BOARD] [--mode storm|heal] [--seed SEED [--film LINES] | --first SEED --seeds COUNT] [--threads COUNT]
   --pair     worlds of two nodes: any faults on hosts, controllers, cables and links
+  --exhaustive  all courses of a pair in beats, not drawn worlds: no more --faults (1) and things that come --late (0)
+             in one course, at most --minutes (60) for a hot pair and for a cold one; lines of progress on stderr
   --board    a board of the catalogue, or `ideal`; without it, all of them in turn
   --mode     storm: any faults, safety only; heal: some faults, then all must serve again; without it, both
   --seed     this one world, with its film if it breaks
@@ -20,6 +24,10 @@ sim [--pair | --board BOARD] [--mode storm|heal] [--seed SEED [--film LINES] | -
 #[derive(Debug, Default)]
 struct Wish {
     pair: bool,
+    exhaustive: bool,
+    faults: Option<u8>,
+    late: Option<u8>,
+    minutes: Option<u64>,
     board: Option<String>,
     mode: Option<Mode>,
     seed: Option<u64>,
@@ -45,6 +53,9 @@ pub fn cli(arguments: impl IntoIterator<Item = String>) -> Result<String, String
         .map_or_else(|| vec![Mode::Storm, Mode::Heal], |mode| vec![mode]);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = wish.threads.unwrap_or(cores);
+    if wish.exhaustive || wish.faults.is_some() || wish.late.is_some() || wish.minutes.is_some() {
+        return all_courses(&wish);
+    }
     if wish.pair {
         return of_pairs(&wish, &modes, threads);
     }
@@ -67,6 +78,18 @@ pub fn cli(arguments: impl IntoIterator<Item = String>) -> Result<String, String
     } else {
         Err(report.to_string())
     }
+}
+
+fn all_courses(wish: &Wish) -> Result<String, String> {
+    let drawn = wish.seed.is_some() || wish.seeds.is_some() || wish.mode.is_some();
+    if !wish.pair || !wish.exhaustive || drawn {
+        return Err(format!(
+            "--pair --exhaustive go together, with --faults, --late and --minutes, and without seeds\n{USAGE}"
+        ));
+    }
+    let minutes = Duration::from_secs(wish.minutes.unwrap_or(60).saturating_mul(60));
+    let (faults, late) = (wish.faults.unwrap_or(1), wish.late.unwrap_or(0));
+    pair::check(faults, late, minutes, |line| eprintln!("{line}"))
 }
 
 fn of_pairs(wish: &Wish, modes: &[Mode], threads: usize) -> Result<String, String> {
@@ -137,6 +160,10 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Wish, String> {
         };
         match name.as_str() {
             "--pair" => wish.pair = true,
+            "--exhaustive" => wish.exhaustive = true,
+            "--faults" => wish.faults = Some(number(&name, &value()?)?),
+            "--late" => wish.late = Some(number(&name, &value()?)?),
+            "--minutes" => wish.minutes = Some(number(&name, &value()?)?),
             "--board" => wish.board = Some(value()?),
             "--mode" => wish.mode = Some(Mode::from_str(&value()?)?),
             "--seed" => wish.seed = Some(number(&name, &value()?)?),
@@ -180,6 +207,8 @@ mod tests {
         assert!(told.starts_with("pair heal 3: held for "), "{told}");
         assert_eq!(told, ask(line).unwrap());
         assert!(ask("--pair --board ideal").is_err());
+        assert!(ask("--exhaustive").is_err());
+        assert!(ask("--pair --exhaustive --seed 3").is_err());
     }
 
     #[test]

@@ -31,7 +31,8 @@ impl World {
                 let outcome = Ok(());
                 let life = self.nodes[node].life;
                 let event = Box::new(Event::Persisted { sequence, outcome });
-                self.put(Duration::from_millis(1), Due::Deliver { node, life, event });
+                let after = self.setup.pace.span(Duration::from_millis(1));
+                self.put(after, Due::Deliver { node, life, event });
             }
             Action::Exit => {
                 if let Some(agent) = &mut self.nodes[node].agent {
@@ -97,7 +98,7 @@ impl World {
 
     pub(super) fn tell_later(&mut self, node: usize, event: PairEvent) {
         let life = self.nodes[node].life;
-        let after = self.dice.micros(10, self.setup.late_us);
+        let after = self.lapse(10, self.setup.late_us);
         let event = Box::new(Event::Pair(Box::new(event)));
         self.put(after, Due::Deliver { node, life, event });
     }
@@ -105,24 +106,27 @@ impl World {
     // ---- kernel
 
     fn call(&mut self, node: usize, call: Call) {
-        let mut after = self.dice.micros(50, self.setup.kernel_us);
+        let mut after = self.lapse(50, self.setup.kernel_us);
         let kernel = &mut self.nodes[node].kernel;
         if call.serves() {
             kernel.under_way += 1;
             after += kernel.slow;
             if self.mutant.gives_up_serve_actions() && !kernel.slow.is_zero() {
-                let number = match call {
-                    Call::Hold(number) | Call::Refresh(number) => number,
-                    _ => 0,
-                };
-                let outcome = Err("timed out".to_owned());
-                self.tell_later(node, PairEvent::VipsHeld { number, outcome });
+                self.give_up(node, call);
             }
         } else if let Call::Announce(_) = call {
-            after += Duration::from_millis(20);
+            after += self.setup.pace.span(Duration::from_millis(20));
         }
         let life = self.nodes[node].life;
         self.put(after, Due::Kernel { node, life, call });
+    }
+
+    /// Answers a serve action as failed that is still to land.
+    pub(super) fn give_up(&mut self, node: usize, call: Call) {
+        if let Call::Hold(number) | Call::Refresh(number) = call {
+            let outcome = Err("timed out".to_owned());
+            self.tell_later(node, PairEvent::VipsHeld { number, outcome });
+        }
     }
 
     pub(super) fn kernel_call(&mut self, node: usize, life: u64, call: Call) {
@@ -132,7 +136,8 @@ impl World {
         }
         if appliance.paused(self.now) {
             // The caller stands still before the call is made.
-            let until = appliance.paused_until.unwrap_or(self.now) + Duration::from_micros(2);
+            let until = appliance.paused_until.unwrap_or(self.now);
+            let until = until + self.setup.pace.span(Duration::from_micros(2));
             return self.put_at(until, Due::Kernel { node, life, call });
         }
         self.moments += 1;
@@ -182,7 +187,7 @@ impl World {
     // ---- disk
 
     fn persist(&mut self, node: usize, sequence: u64, memory: PairMemory) {
-        let after = self.dice.micros(100, self.setup.disk_us) + self.nodes[node].disk.slow;
+        let after = self.lapse(100, self.setup.disk_us) + self.nodes[node].disk.slow;
         let life = self.nodes[node].life;
         if self.mutant.answers_saves_early() {
             let outcome = Ok(());
@@ -231,7 +236,7 @@ impl World {
         };
         let way = self.links[link].ways[node];
         let lost = self.dice.chance(way.loss);
-        let after = self.dice.micros(way.delay_us.0, way.delay_us.1);
+        let after = self.lapse(way.delay_us.0, way.delay_us.1);
         if lost || !self.passes(node, link) {
             return;
         }
@@ -256,7 +261,7 @@ impl World {
         }
         if appliance.agent.is_none() {
             if self.passes(to, link) {
-                let after = Duration::from_micros(200);
+                let after = self.setup.pace.span(Duration::from_micros(200));
                 self.put(after, Due::Refused { node: 1 - to, link });
             }
             return;

@@ -154,6 +154,12 @@ impl Board {
         Some(now + Duration::from_millis(left))
     }
 
+    /// When a relay that travels is there.
+    pub(super) fn arrives_at(&self) -> Option<Instant> {
+        let moving = self.relays.iter().filter(|relay| !relay.stuck);
+        moving.filter_map(|relay| Some(relay.moving?.1)).min()
+    }
+
     /// A data contact is, or may be, connected.
     pub(super) fn connected(&self) -> bool {
         let normal = |coil: Coil| coil == Coil::Normal;

@@ -120,6 +120,51 @@ fn a_lease_that_ended_before_the_fence_failed_is_still_a_proof() {
     assert!(world.nodes[1].on_wire(), "nobody took over");
 }
 
+/// The Active stands still with its relay stuck and its kernel answering: the fence is ordered and never acknowledged,
+/// and the lease proves nothing before the kernel has withdrawn the vips. When the Backup took over, if it did.
+fn lease_beside_a_stuck_relay(doubt: Duration) -> (World, Option<Duration>) {
+    let vip_lifetime = Some(doubt);
+    let mut world = settled(Setup {
+        vip_lifetime,
+        ..Setup::plain()
+    });
+    let begun = world.now;
+    befall(
+        &mut world,
+        Mishap::Relay {
+            node: 0,
+            stuck: true,
+        },
+    );
+    let span = ms(60_000);
+    befall(&mut world, Mishap::Pause { node: 0, span });
+    while world.now.since(begun) < ms(8_000) && world.ledger.broken.is_none() {
+        world.run_for(ms(5));
+        if world.nodes[1].on_wire() {
+            let took = world.now.since(begun);
+            return (world, Some(took));
+        }
+    }
+    (world, None)
+}
+
+#[test]
+fn a_lease_doubts_a_relay_that_nobody_saw_open() {
+    let (world, took) = lease_beside_a_stuck_relay(ms(900));
+    assert_eq!(world.ledger.broken, None);
+    let took = took.expect("nobody took over");
+    assert!(took > ms(900), "{took:?}: the kernel still answered");
+}
+
+/// The wait for a doubted lease is far longer than a claim lasts. It is the proof that must be fresh, not the claim.
+#[test]
+fn a_claim_does_not_run_out_the_moment_its_lease_proves_it() {
+    let (world, took) = lease_beside_a_stuck_relay(ms(1_500));
+    assert_eq!(world.ledger.broken, None);
+    let took = took.expect("nobody took over: the one lease was spent on a claim that had run out");
+    assert!(took < ms(3_000), "{took:?}");
+}
+
 #[test]
 fn what_a_takeover_costs() {
     let mut world = settled(Setup::plain());

@@ -2,20 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use core::time::Duration;
-
 use super::kernel::Vips;
 use super::world::World;
 use crate::board::controller::CloseProof;
 use crate::node::pair::PairAction;
 use crate::node::{Action, Instant};
 use crate::wire::{Message, Role};
-
-/// A relay that lost its right is open after this: travel, sampling, drift.
-const OPENING_MAX: Duration = Duration::from_millis(15);
-
-/// Hearing nothing for so long, a node is alone.
-const ALONE_AFTER: Duration = Duration::from_millis(300);
 
 /// What the checks remember.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +25,20 @@ pub(super) struct Ledger {
     epochs: BTreeMap<u64, usize>,
     /// Times a node became Active.
     pub(super) takeovers: u64,
+}
+
+impl Ledger {
+    /// Who served in which epoch, from this one on.
+    pub(super) fn epochs_from(&self, epoch: u64) -> impl Iterator<Item = (u64, usize)> {
+        self.epochs
+            .range(epoch..)
+            .map(|(epoch, node)| (*epoch, *node))
+    }
+
+    /// Since when a connected node has had no running dead-man.
+    pub(super) fn unguarded(&self) -> [Option<Instant>; 2] {
+        self.unguarded
+    }
 }
 
 impl World {
@@ -70,7 +76,7 @@ impl World {
             return;
         }
         let since = *self.ledger.unguarded[node].get_or_insert(self.now);
-        if self.now.since(since) > OPENING_MAX {
+        if self.now.since(since) > self.setup.pace.opening_max() {
             self.broke(format!("I3: node {node} serves without a running dead-man"));
         }
     }
@@ -115,7 +121,7 @@ impl World {
         };
         self.ledger.takeovers += 1;
         let heard = self.ledger.heard_at[node];
-        let silent = heard.is_none_or(|at| self.now.since(at) > ALONE_AFTER);
+        let silent = heard.is_none_or(|at| self.now.since(at) > self.setup.pace.alone_after());
         // A fenced node may take part in an election: who serves by the peer's word was not alone when it got it.
         let alone = silent && !self.serves_by_word(node);
         if core::mem::take(&mut self.ledger.tainted[node]) && alone {

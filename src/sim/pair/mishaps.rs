@@ -274,14 +274,18 @@ impl World {
         self.tell(node, event);
     }
 
-    /// Host and board at once.
-    pub(super) fn befall_power_loss(&mut self, node: usize) {
-        self.host_down(node);
-        self.nodes[node].board.power(self.now, false);
+    pub(super) fn power_controller(&mut self, node: usize, on: bool) {
+        self.nodes[node].board.power(self.now, on);
         self.wake_boards();
     }
 
-    fn host_down(&mut self, node: usize) {
+    /// Host and board at once.
+    pub(super) fn befall_power_loss(&mut self, node: usize) {
+        self.host_down(node);
+        self.power_controller(node, false);
+    }
+
+    pub(super) fn host_down(&mut self, node: usize) {
         self.kill_agent(node);
         self.nodes[node].host = Host::Down;
         self.nodes[node].kernel = Kernel::default();
@@ -298,7 +302,7 @@ impl World {
         self.wake_boards();
         self.tell_carriers(1 - node);
         let life = self.nodes[node].life;
-        let boot = self.dice.millis(50, 300);
+        let boot = self.lapse(50_000, 300_000);
         self.put(boot, Due::StartAgent { node, life });
     }
 
@@ -325,7 +329,8 @@ impl World {
             self.nodes[node].board.power(self.now, true);
             if self.nodes[node].agent.is_none() {
                 let life = self.nodes[node].life;
-                self.put(Duration::from_millis(30), Due::StartAgent { node, life });
+                let after = self.setup.pace.span(Duration::from_millis(30));
+                self.put(after, Due::StartAgent { node, life });
             }
             self.check_reports(node);
         }

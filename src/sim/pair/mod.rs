@@ -13,10 +13,12 @@ mod explore;
 mod invariants;
 mod kernel;
 mod mishaps;
+mod model;
 mod mutant;
 #[cfg(test)]
 mod narrate;
 mod net;
+mod pace;
 mod power;
 mod process;
 mod run;
@@ -25,6 +27,7 @@ mod sweep;
 mod thread;
 mod world;
 
+pub use model::check;
 pub use run::{Outcome, run};
 pub use sweep::{Report, sweep};
 

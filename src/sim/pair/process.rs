@@ -126,7 +126,7 @@ impl World {
     }
 
     pub(super) fn plan_turn(&mut self, node: usize) {
-        let late = self.dice.micros(5, self.setup.late_us);
+        let late = self.lapse(5, self.setup.late_us);
         let clock = self.nodes[node].clock;
         let Some(agent) = &mut self.nodes[node].agent else {
             return;
@@ -134,7 +134,7 @@ impl World {
         agent.turn_stamp += 1;
         let stamp = agent.turn_stamp;
         if let Some((due, _)) = agent.node.poll_timeout() {
-            let at = clock.when(due).max(self.now) + late;
+            let at = self.setup.pace.wakes_at(clock.when(due)).max(self.now) + late;
             self.put_at(at, Due::Turn { node, stamp });
         }
     }

@@ -116,19 +116,30 @@ fn trouble(world: &mut World, script: &mut Dice) {
             world.put(begins + lasts, Due::Mishap(end));
         }
     }
-    // A lease counts on relays that open; where one may stick there must be none.
-    if !world.setup.lease && script.chance(200) {
-        let node = script.index(2);
-        let begins = script.millis(0, 2_000);
-        let lasts = script.millis(50, 2_500);
-        let relay = |stuck| Mishap::Relay { node, stuck };
-        world.put(begins, Due::Mishap(relay(true)));
-        world.put(begins + lasts, Due::Mishap(relay(false)));
+    if world.setup.lease {
+        // Draws of their own: worlds without a stuck relay stay what they were.
+        let mut aside = script.clone().fork();
+        // A lease alone counts on relays that open. Beside a fence cable that doubts it, it counts on the kernel.
+        let doubts = world.setup.wire && world.setup.vip_lifetime.is_some();
+        if doubts && aside.chance(350) {
+            stick(world, &mut aside);
+        }
+    } else if script.chance(200) {
+        stick(world, script);
     }
     if script.chance(700) {
         isolation(world, script, span);
     }
     world.run_for(span);
+}
+
+fn stick(world: &mut World, script: &mut Dice) {
+    let node = script.index(2);
+    let begins = script.millis(0, 2_000);
+    let lasts = script.millis(50, 2_500);
+    let relay = |stuck| Mishap::Relay { node, stuck };
+    world.put(begins, Due::Mishap(relay(true)));
+    world.put(begins + lasts, Due::Mishap(relay(false)));
 }
 
 /// Faults that meet: all links at once, often with the fence cables, and something happening to the agents just

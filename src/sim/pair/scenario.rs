@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use super::net::{Link, LinkKind};
+use super::pace::{BEAT, Pace};
 use super::power::LIMIT;
 use crate::board::controller::SegmentSettings;
 use crate::node::Policy;
@@ -20,6 +22,7 @@ use crate::wire::Versions;
 /// One world's constants.
 #[derive(Debug, Clone)]
 pub(super) struct Setup {
+    pub(super) pace: Pace,
     pub(super) topology: Topology,
     pub(super) segments: u8,
     pub(super) lease: bool,
@@ -45,9 +48,9 @@ const fn ms(millis: u64) -> Duration {
 
 impl Setup {
     /// The default: side by side and hot, fence wire and lease.
-    #[cfg(test)]
     pub(super) fn plain() -> Self {
         Self {
+            pace: Pace::Drawn,
             topology: Topology::PARALLEL_HOT,
             segments: 1,
             lease: true,
@@ -77,6 +80,7 @@ impl Setup {
         let lease = dice.chance(600);
         let external = dice.chance(250);
         Self {
+            pace: Pace::Drawn,
             topology: dice.pick(&topologies).unwrap_or(Topology::PARALLEL_HOT),
             segments: if dice.chance(300) { 2 } else { 1 },
             lease,
@@ -94,6 +98,30 @@ impl Setup {
         }
     }
 
+    /// In beats: the default pair.
+    pub(super) fn beats(topology: Topology) -> Self {
+        Self {
+            pace: Pace::Beats,
+            topology,
+            ..Self::plain()
+        }
+    }
+
+    /// A cable of their own, and the data network; in beats the first alone, which sees more faults.
+    pub(super) fn links(&self) -> Vec<Link> {
+        let kinds = [LinkKind::Direct, LinkKind::Data];
+        let count = if self.pace == Pace::Drawn { 2 } else { 1 };
+        kinds.into_iter().take(count).map(Link::new).collect()
+    }
+
+    /// The oldest ticket that counts (V).
+    pub(super) fn ticket_max_age_ms(&self) -> u32 {
+        match self.pace {
+            Pace::Drawn => 500,
+            Pace::Beats => 1_000,
+        }
+    }
+
     /// Of the means, in their order.
     pub(super) fn kinds(&self) -> Vec<MeansKind> {
         let kinds = [
@@ -106,9 +134,14 @@ impl Setup {
 
     fn means(&self) -> Vec<MeansPolicy> {
         let kinds = self.kinds().into_iter();
+        let wire_timeout = if self.pace == Pace::Drawn {
+            ms(80)
+        } else {
+            BEAT * 2
+        };
         kinds
             .map(|kind| match kind {
-                MeansKind::FenceWire => MeansPolicy::plain("fence-wire", kind, ms(80)),
+                MeansKind::FenceWire => MeansPolicy::plain("fence-wire", kind, wire_timeout),
                 MeansKind::External => MeansPolicy {
                     probe: Some(ProbePolicy {
                         every: ms(150),
@@ -139,7 +172,7 @@ pub(super) fn policy(index: usize, setup: &Setup, segments: usize) -> Policy {
                 fail: setup.topology.fenced,
                 settings: SegmentSettings::default(),
                 dwell: Duration::ZERO,
-                relink: ms(20),
+                relink: setup.pace.span(ms(20)),
                 closes_per_hour_max: 100_000,
                 read_back: ReadBackPolicy::Required,
             })
@@ -153,28 +186,54 @@ pub(super) fn policy(index: usize, setup: &Setup, segments: usize) -> Policy {
             carrier: CarrierRole::None,
             stale_after: Duration::from_secs(36_000),
         }],
-        dead_man: DeadManPolicy {
-            arming: Arming::Required,
-            period: ms(300),
-            kick_every: ms(60),
-        },
+        dead_man: dead_man(setup),
         watchdog: None,
-        read_every: ms(200),
+        read_every: if setup.pace == Pace::Drawn {
+            ms(200)
+        } else {
+            BEAT
+        },
         commissioning: Commissioning::Done,
         pair: Some(pair_policy(index, setup)),
     }
 }
 
-fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
-    let lease = LeasePolicy {
-        right: ms(400),
-        // L, both drifts, relay time, one tick, and the driver's allowance.
-        wait: ms(430),
-        doubt: setup
-            .vip_lifetime
-            .map_or(Duration::ZERO, |span| span + ms(50)),
-        drop_lead: ms(60),
+fn dead_man(setup: &Setup) -> DeadManPolicy {
+    let (period, kick_every) = match setup.pace {
+        Pace::Drawn => (ms(300), ms(60)),
+        Pace::Beats => (BEAT * 3, BEAT),
     };
+    DeadManPolicy {
+        arming: Arming::Required,
+        period,
+        kick_every,
+    }
+}
+
+fn lease(setup: &Setup) -> LeasePolicy {
+    let doubt = |margin| {
+        setup
+            .vip_lifetime
+            .map_or(Duration::ZERO, |span| span + margin)
+    };
+    match setup.pace {
+        Pace::Drawn => LeasePolicy {
+            right: ms(400),
+            // L, both drifts, relay time, one tick, and the driver's allowance.
+            wait: ms(430),
+            doubt: doubt(ms(50)),
+            drop_lead: ms(60),
+        },
+        Pace::Beats => LeasePolicy {
+            right: BEAT * 4,
+            wait: BEAT * 5,
+            doubt: doubt(BEAT),
+            drop_lead: BEAT,
+        },
+    }
+}
+
+fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
     PairPolicy {
         topology: setup.topology,
         rank: if index == 0 {
@@ -182,10 +241,15 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
         } else {
             Rank::Ordinary
         },
-        links: vec!["ha".to_owned(), "lan".to_owned()],
-        timing: timing(setup),
+        links: (setup.links().iter().zip(["ha", "lan"]))
+            .map(|(_, name)| name.to_owned())
+            .collect(),
+        timing: match setup.pace {
+            Pace::Drawn => timing(setup),
+            Pace::Beats => timing_in_beats(setup),
+        },
         means: setup.means(),
-        lease: setup.lease.then_some(lease),
+        lease: setup.lease.then(|| lease(setup)),
         preempt: setup.preempt,
         handovers_per_hour_max: 1_000,
         board: [1; 16],
@@ -217,5 +281,23 @@ fn timing(setup: &Setup) -> Timing {
         probe_every: if setup.hot() { ms(50) } else { ms(60) },
         probe_stale_after: ms(1_000),
         look_every: ms(2),
+    }
+}
+
+fn timing_in_beats(setup: &Setup) -> Timing {
+    Timing {
+        heartbeat_every: BEAT,
+        suspect_after: BEAT * 2,
+        active_lead: BEAT * 2,
+        restart_grace: BEAT * 2,
+        boot_hold: BEAT * 3,
+        give_up_after: BEAT * 4,
+        retry_after: BEAT,
+        join_after: BEAT,
+        yield_after: BEAT,
+        refresh_every: setup.vip_lifetime.map_or(Duration::ZERO, |_| BEAT),
+        probe_every: BEAT,
+        probe_stale_after: BEAT * 4,
+        look_every: BEAT,
     }
 }

@@ -15,7 +15,7 @@ impl World {
     }
 
     pub(super) fn plan_job(&mut self, node: usize) {
-        let after = self.dice.micros(20, self.setup.late_us);
+        let after = self.lapse(20, self.setup.late_us);
         let life = self.nodes[node].life;
         let Some(agent) = &mut self.nodes[node].agent else {
             return;
@@ -43,7 +43,7 @@ impl World {
             return;
         };
         let prepared = Box::new(appliance.prepare(self.now, order));
-        let bus = self.dice.micros(150, self.setup.bus_us);
+        let bus = self.lapse(150, self.setup.bus_us);
         self.put(
             bus,
             Due::Execute {
@@ -58,7 +58,7 @@ impl World {
     pub(super) fn stopped(&self, node: usize, life: u64) -> Option<Instant> {
         let appliance = &self.nodes[node];
         let until = appliance.paused_until.filter(|until| self.now < *until)?;
-        (life == appliance.life).then_some(until + Duration::from_micros(1))
+        (life == appliance.life).then(|| until + self.setup.pace.span(Duration::from_micros(1)))
     }
 
     pub(super) fn execute(&mut self, node: usize, life: u64, prepared: Box<Prepared>) {
@@ -80,6 +80,7 @@ impl World {
         self.wake_boards();
         match carried {
             Some(Carried::Settle(span, wanted)) => {
+                let span = self.setup.pace.settles_in(span);
                 let order = Box::new(prepared.order);
                 self.put(
                     span,
@@ -115,7 +116,7 @@ impl World {
             agent.busy = false;
         }
         if let Some(event) = event {
-            let after = self.dice.micros(10, self.setup.late_us);
+            let after = self.lapse(10, self.setup.late_us);
             let event = Box::new(event);
             self.put(after, Due::Deliver { node, life, event });
         }

@@ -14,7 +14,8 @@ use super::driver::Prepared;
 use super::invariants::Ledger;
 use super::kernel::{Call, Kernel};
 use super::mutant::Mutant;
-use super::net::{Cable, Link, LinkKind};
+use super::net::{Cable, Link};
+use super::pace::Pace;
 use super::scenario::Setup;
 use crate::node::pair::{PairEvent, PairMemory};
 use crate::node::{Action, Event, Instant};
@@ -49,6 +50,8 @@ pub(super) struct World {
     pub(super) mishaps: u64,
     /// Things that were decided, began or landed: where a fault is worth placing.
     pub(super) moments: u64,
+    /// Taken out of the queue: it occurs when somebody says so.
+    pub(super) held: Vec<Due>,
     /// Everything was repaired: faults that were still to come do not.
     pub(super) healed: bool,
 }
@@ -133,16 +136,38 @@ pub(super) enum Due {
     Mishap(super::mishaps::Mishap),
 }
 
+impl Due {
+    /// Whose it is; of a message, who gets it.
+    pub(super) fn node(&self) -> usize {
+        match self {
+            Self::Boards | Self::Mishap(_) => 0,
+            Self::Turn { node, .. }
+            | Self::Deliver { node, .. }
+            | Self::Job { node, .. }
+            | Self::Execute { node, .. }
+            | Self::Settled { node, .. }
+            | Self::Refused { node, .. }
+            | Self::Kernel { node, .. }
+            | Self::VipsEnd { node }
+            | Self::Saved { node, .. }
+            | Self::StartAgent { node, .. }
+            | Self::TakePower { node, .. }
+            | Self::Resume { node } => *node,
+            Self::Net { to, .. } => *to,
+        }
+    }
+}
+
 impl World {
     pub(super) fn new(setup: Setup, mutant: Mutant, mut dice: Dice) -> Self {
         let nodes = [0, 1].map(|index| appliance(index, &setup, &mut dice));
-        let cable = Duration::from_micros(400);
+        let cable = setup.pace.span(Duration::from_micros(400));
         let mut world = Self {
             now: Instant::from_millis(1),
             queue: BTreeMap::new(),
             entries: 0,
             nodes,
-            links: vec![Link::new(LinkKind::Direct), Link::new(LinkKind::Data)],
+            links: setup.links(),
             cables: [Cable::new(cable), Cable::new(cable)],
             programs: [None; 2],
             dice,
@@ -155,10 +180,19 @@ impl World {
             turns: 0,
             mishaps: 0,
             moments: 0,
+            held: Vec::new(),
             healed: false,
         };
         world.put(Duration::ZERO, Due::Boards);
         world
+    }
+
+    /// Something that takes from `low` to `high` microseconds, where things take their time.
+    pub(super) fn lapse(&mut self, low: u64, high: u64) -> Duration {
+        match self.setup.pace {
+            Pace::Drawn => self.dice.micros(low, high),
+            Pace::Beats => Duration::ZERO,
+        }
     }
 
     pub(super) fn put(&mut self, after: Duration, due: Due) {
@@ -198,6 +232,70 @@ impl World {
             "{} {:?} {:?} {:?} {due:?}",
             self.now, self.nodes, self.links, self.cables
         )
+    }
+
+    /// What is due next, and when.
+    pub(super) fn due_next(&self) -> Option<(Instant, &Due)> {
+        let ((at, _), due) = self.queue.first_key_value()?;
+        Some((*at, due))
+    }
+
+    /// What is due next waits until it is let go.
+    pub(super) fn hold_next(&mut self) {
+        let Some((_, due)) = self.queue.pop_first() else {
+            return;
+        };
+        if let Due::Kernel { node, call, .. } = &due
+            && self.mutant.gives_up_serve_actions()
+        {
+            self.give_up(*node, *call);
+        }
+        self.held.push(due);
+    }
+
+    /// What was held occurs now.
+    pub(super) fn let_go(&mut self, index: usize) {
+        if index < self.held.len() {
+            let due = self.held.remove(index);
+            self.occur(due);
+            self.check();
+        }
+    }
+
+    /// All that is due and still means something, in order.
+    pub(super) fn pending(&self) -> impl Iterator<Item = (Instant, usize, &Due)> {
+        let all = self.queue.iter().map(|((at, _), due)| (*at, due));
+        all.filter(|(at, due)| match due {
+            Due::Boards => *at == self.boards_at,
+            _ => self.counts(due),
+        })
+        .map(|(at, due)| (at, due.node(), due))
+    }
+
+    /// What is held, and still means something.
+    pub(super) fn held(&self) -> impl Iterator<Item = (usize, &Due)> {
+        let held = self.held.iter().filter(|due| self.counts(due));
+        held.map(|due| (due.node(), due))
+    }
+
+    /// Whether it will do anything when it occurs.
+    pub(super) fn counts(&self, due: &Due) -> bool {
+        let lives = |node: usize, life: u64| self.nodes[node].life == life;
+        match due {
+            Due::Turn { node, stamp } => {
+                let agent = self.nodes[*node].agent.as_ref();
+                agent.is_some_and(|agent| agent.turn_stamp == *stamp)
+            }
+            Due::Deliver { node, life, .. }
+            | Due::Job { node, life }
+            | Due::Execute { node, life, .. }
+            | Due::Settled { node, life, .. }
+            | Due::Kernel { node, life, .. }
+            | Due::Saved { node, life, .. }
+            | Due::TakePower { node, life, .. }
+            | Due::StartAgent { node, life } => lives(*node, *life),
+            _ => true,
+        }
     }
 
     pub(super) fn run_for(&mut self, span: Duration) {
@@ -263,9 +361,10 @@ impl World {
 
     /// Something was ordered, or power came or went: the boards turn from here on.
     pub(super) fn wake_boards(&mut self) {
-        if self.boards_at > self.now + BOARD_STEP {
-            self.boards_at = self.now + BOARD_STEP;
-            self.put(BOARD_STEP, Due::Boards);
+        let at = self.now + self.setup.pace.span(BOARD_STEP);
+        if self.boards_at > at {
+            self.boards_at = at;
+            self.put_at(at, Due::Boards);
         }
     }
 
@@ -286,13 +385,16 @@ impl World {
             moving |= self.nodes[node].board.step(self.now);
         }
         let after = [0, 1].map(|node| self.nodes[node].board.outputs_of(mutant));
-        moving |= after != outputs;
+        let changed = after != outputs;
         self.follow_data_carrier();
-        let next = if moving {
-            Some(self.now + BOARD_STEP)
-        } else {
-            let wakes = [0, 1].map(|node| self.nodes[node].board.wakes_at(self.now));
-            wakes.into_iter().flatten().min()
+        let next = match self.setup.pace {
+            Pace::Drawn if moving || changed => Some(self.now + BOARD_STEP),
+            Pace::Beats if changed => Some(self.now),
+            _ => {
+                let boards = self.nodes.iter().map(|node| &node.board);
+                let wakes = boards.clone().filter_map(|board| board.wakes_at(self.now));
+                wakes.chain(boards.filter_map(Board::arrives_at)).min()
+            }
         };
         match next {
             Some(at) => {
@@ -322,15 +424,17 @@ fn appliance(index: usize, setup: &Setup, dice: &mut Dice) -> Appliance {
         Strapping::series(setup.segments)
     };
     let strapping = strapping
-        .and_then(|strapping| strapping.with_ticket_max_age_ms(500))
+        .and_then(|strapping| strapping.with_ticket_max_age_ms(setup.ticket_max_age_ms()))
         .unwrap_or_else(|error| panic!("a strapping of the simulator: {error}"));
     let ppm = |dice: &mut Dice, most: u64| {
         let drawn = i64::try_from(dice.between(0, most * 2)).unwrap_or(0);
         drawn - i64::try_from(most).unwrap_or(0)
     };
     let seed = u32::try_from(dice.draw() & 0xffff_ffff).unwrap_or(1);
-    let travel = dice.millis(2, 6);
-    let board = Board::new(strapping.with_rank(strap), seed, ppm(dice, 4_000), travel);
+    let travel = setup.pace.travel(dice.millis(2, 6));
+    let drift = if setup.pace == Pace::Drawn { 1 } else { 0 };
+    let board_ppm = ppm(dice, 4_000) * drift;
+    let board = Board::new(strapping.with_rank(strap), seed, board_ppm, travel);
     Appliance {
         board,
         host: Host::Down,
@@ -339,8 +443,8 @@ fn appliance(index: usize, setup: &Setup, dice: &mut Dice) -> Appliance {
         life: 0,
         disk: Disk::default(),
         clock: HostClock {
-            offset: dice.millis(0, 1_000_000),
-            ppm: ppm(dice, 400),
+            offset: setup.pace.span(dice.millis(0, 1_000_000)),
+            ppm: ppm(dice, 400) * drift,
         },
         paused_until: None,
         bus: BusState::Works,
