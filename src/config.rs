@@ -21,6 +21,7 @@ mod places;
 mod policy;
 mod raw;
 mod site;
+pub mod sync;
 mod timing;
 
 use places::Places;
@@ -59,6 +60,9 @@ pub struct Config {
     /// The other half, if this is one of two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pair: Option<pair::Pair>,
+    /// What the two keep alike, if they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync: Option<fencepost_sync::settings::Settings>,
     #[serde(skip)]
     places: Places,
 }

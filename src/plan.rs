@@ -19,6 +19,7 @@ mod failures;
 mod judge;
 pub mod pair;
 mod render;
+mod sync;
 
 /// Worst lateness of the control loop that the plan counts with: the real-time thread's own, plus one
 /// scheduler hiccup on a starved machine. The agent measures its lateness and reports when it exceeds this.
@@ -61,6 +62,9 @@ pub struct Plan {
     pub pair: Option<pair::PairPlan>,
     /// For each class of failure, when the relay is where it should be.
     pub failures: Vec<Failure>,
+    /// What the pair keeps alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync: Option<fencepost_sync::settings::Settings>,
     /// Things that hold, but that somebody should know.
     pub warnings: Vec<String>,
     /// Things that cannot hold: this must not be run.
@@ -182,6 +186,7 @@ impl Plan {
             chain: chain::chain(site),
             pair: pair::draw(site),
             failures: Vec::new(),
+            sync: site.config.sync.clone(),
             warnings: Vec::new(),
             refusals: Vec::new(),
         };

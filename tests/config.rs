@@ -164,6 +164,38 @@ fn what_check_proves_for_a_pair_is_as_recorded() {
     }
 }
 
+/// Each file of docs/examples, as either node: understood, fits its board, and everything about it holds.
+#[test]
+fn the_worked_examples_of_pairs_hold() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples");
+    let mut seen = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let primary = std::fs::read_to_string(&path).unwrap();
+        let secondary = primary.replace("node = \"primary\"", "node = \"secondary\"");
+        assert_ne!(primary, secondary, "{name}: no `node`");
+        let agreements = [&primary, &secondary].map(|text| {
+            let site = good(text);
+            let plan = Plan::draw(&site);
+            assert_eq!(plan.refusals, Vec::<String>::new(), "{name}");
+            assert!(plan.pair.is_some(), "{name}: nothing is proven of the pair");
+            let policy = site.policy(Commissioning::Done);
+            policy.pair.unwrap().agreement
+        });
+        assert_eq!(agreements[0], agreements[1], "{name}: the nodes disagree");
+        seen.push(name);
+    }
+    seen.sort();
+    let expected = [
+        "pair-parallel-cold",
+        "pair-parallel-hot",
+        "pair-segments",
+        "pair-series",
+    ];
+    assert_eq!(seen, expected);
+}
+
 #[test]
 fn policy_is_reduced_from_config_and_board() {
     let site = good(&format!(

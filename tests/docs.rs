@@ -124,6 +124,59 @@ fn the_example_of_means_is_a_configuration() {
 }
 
 #[test]
+fn the_examples_of_sync_are_a_configuration() {
+    let pair = blocks(&read("docs/pair.md"), "toml");
+    let blocks = blocks(&read("docs/sync.md"), "toml");
+    assert_eq!(blocks.len(), 5);
+    let text = format!("{}\n{}", pair.join("\n"), blocks.join("\n"));
+    let config =
+        Config::parse(&Source::new("docs/sync.md", text)).unwrap_or_else(|it| panic!("{it}"));
+    let categories = config.sync.unwrap().categories;
+    let names: Vec<&str> = categories.iter().map(|it| it.id.as_str()).collect();
+    for name in [
+        "firewall",
+        "proxy",
+        "quarantine",
+        "policy-db",
+        "bans",
+        "leases",
+    ] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_sync_language_are_requests() {
+    let text = read("docs/sync.md");
+    let lines = text
+        .lines()
+        .filter(|line| line.starts_with("{\"request\":"));
+    let parsed = lines.map(|line| {
+        serde_json::from_str::<fencepost_sync::control::RequestLine>(line)
+            .unwrap_or_else(|error| panic!("{line}: {error}"))
+    });
+    assert_eq!(parsed.count(), 2);
+    assert!(text.contains(fencepost_sync::control::SOCKET_PATH));
+}
+
+#[test]
+fn every_preset_is_documented_and_all_that_none_of_them_carries() {
+    let text = read("docs/sync.md");
+    let shipped = fencepost::config::sync::shipped().unwrap();
+    for name in shipped.names() {
+        assert!(text.contains(&format!("| `{name}` | ")), "{name}");
+    }
+    for never in shipped.nevers {
+        let line = format!("| {} | ", never.about);
+        let line = text.lines().find(|it| it.starts_with(&line));
+        let line = line.unwrap_or_else(|| panic!("{}", never.about));
+        for pattern in never.patterns {
+            assert!(line.contains(&format!("`{pattern}`")), "{pattern}");
+        }
+    }
+}
+
+#[test]
 fn the_examples_of_the_control_language_are_requests() {
     let text = read("docs/interfaces.md");
     let (_, section) = text.split_once("## The control socket").unwrap();

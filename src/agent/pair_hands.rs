@@ -17,7 +17,7 @@ use crate::node::Event;
 use crate::node::pair::{
     Carrier, FenceReport, LinkSet, PairAction, PairEvent, PairMemory, Presence,
 };
-use crate::wire::Message;
+use crate::wire::{Message, Role};
 
 /// One end per acting thread of the pair.
 pub struct PairHands {
@@ -27,6 +27,8 @@ pub struct PairHands {
     pub vips: VipOrders,
     /// The program told of changes of role, if there is one.
     pub hooks: Option<Outbox<Transition>>,
+    /// Connection tracking, if it moves.
+    pub tracking: Option<Outbox<Role>>,
     /// Units bound to the role, if there are any.
     pub services: Option<Outbox<ServicesOrder>>,
     /// Programs that take the peer's power, by the index of their means.
@@ -90,8 +92,9 @@ impl PairHands {
     pub fn flush(&mut self) -> Flushed {
         let hooks = self.hooks.as_mut().map_or(Flushed::All, Outbox::flush);
         let services = self.services.as_mut().map_or(Flushed::All, Outbox::flush);
+        let tracking = self.tracking.as_mut().map_or(Flushed::All, Outbox::flush);
         let externals = self.externals.values_mut().map(Outbox::flush);
-        let all = externals.chain([hooks, services, self.ledger.flush()]);
+        let all = externals.chain([hooks, services, tracking, self.ledger.flush()]);
         // Each is flushed, whatever became of the others.
         all.fold(Flushed::All, |sum, one| match sum {
             Flushed::All => one,
@@ -116,6 +119,10 @@ impl PairHands {
     }
 
     fn advertise(&mut self, transition: Transition) -> Option<PairEvent> {
+        if let Some(tracking) = &mut self.tracking {
+            // Behind by many changes of role: the last one that is carried out is as good.
+            let _behind = tracking.push(transition.role);
+        }
         let pushed = self.hooks.as_mut()?.push(transition);
         pushed.err().map(|_| PairEvent::HookEnded {
             role: transition.role,

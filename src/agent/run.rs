@@ -25,12 +25,13 @@ use crate::io::control;
 use crate::io::controller_thread;
 use crate::io::desk::{self, Desk};
 use crate::io::fence::external::{self, ExternalOrder, ExternalSpec};
-use crate::io::inbox::{Inbox, Inlets, inbox};
+use crate::io::inbox::{Inbox, Inlet, Inlets, inbox};
 use crate::io::left::LeftNote;
 use crate::io::mailbox::Outbox;
 use crate::io::realtime::{self, Grant, Priority};
 use crate::io::recorder::{self, Recorder};
 use crate::io::services::{self, ServicesOrder};
+use crate::io::tracking::Tracker;
 use crate::io::watchdog;
 use crate::io::{history, hooks, ledger, links, lock, random, signals, systemd, vips};
 use crate::node::pair::PairEvent;
@@ -230,9 +231,16 @@ fn start_pair(
         tracing::warn!("foreign claims to vips are not heard: {error}");
     }
     let answers = inlets.urgent.clone();
+    let tracker = spec.tracker.clone();
+    let committed = inlets.ordinary.clone();
     let (vips, thread) = vips::start(
         spec.vips,
         spec.vip_lifetime,
+        move || {
+            if let Some(Err(error)) = tracker.as_ref().and_then(Tracker::commit) {
+                tell_tracking(&committed, error);
+            }
+        },
         move |answer| {
             if let Some(event) = of_addresses(answer) {
                 let _ended = answers.tell(Event::Pair(Box::new(event)));
@@ -271,6 +279,7 @@ fn start_pair(
             Some(hooks)
         }
     };
+    let externals = start_externals(spec.externals, inlets, crew)?;
     let services = match spec.services {
         None => None,
         Some(units) => {
@@ -288,10 +297,19 @@ fn start_pair(
             Some(services)
         }
     };
-    let externals = start_externals(spec.externals, inlets, crew)?;
+    let tracking = match spec.tracker {
+        None => None,
+        Some(tracker) => {
+            let failed = inlets.ordinary.clone();
+            let (tracking, thread) = tracker.start(move |error| tell_tracking(&failed, error))?;
+            crew.push(("tracking", thread));
+            Some(tracking)
+        }
+    };
     Ok(PairHands {
         externals,
         hooks,
+        tracking,
         services,
         links,
         vips,
@@ -316,6 +334,11 @@ fn start_externals(
         externals.insert(means, orders);
     }
     Ok(externals)
+}
+
+fn tell_tracking(inlet: &Inlet, error: String) {
+    let event = PairEvent::TrackingFailed { error };
+    let _ended = inlet.tell(Event::Pair(Box::new(event)));
 }
 
 fn make_directory(path: &Path) {

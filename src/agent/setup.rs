@@ -15,6 +15,7 @@ use crate::io::links::LinkSpec;
 use crate::io::netlink::Vip;
 use crate::io::realtime::Priority;
 use crate::io::services::ServicesSpec;
+use crate::io::tracking::Tracker;
 use crate::io::watchdog::WatchdogSpec;
 use crate::node::Policy;
 use crate::node::policy::Commissioning;
@@ -67,6 +68,8 @@ pub struct PairSpec {
     pub externals: Vec<(usize, ExternalSpec)>,
     /// Of each address in the kernel.
     pub vip_lifetime: Duration,
+    /// conntrackd, if it is used.
+    pub tracker: Option<Tracker>,
     /// Units bound to the role.
     pub services: Option<ServicesSpec>,
 }
@@ -151,6 +154,7 @@ impl PairSpec {
             }),
             externals: externals(pair),
             vip_lifetime: pair.vip_lifetime,
+            tracker: pair.conntrackd.map(Tracker::new),
             services: pair.services.as_ref().map(|services| ServicesSpec {
                 units: services.units.clone(),
                 limit: services.limit,

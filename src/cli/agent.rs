@@ -100,7 +100,7 @@ fn set_aside(path: &Path) -> Result<(), Failure> {
 }
 
 /// To the journal where the service manager connected us to it, with fields; to the terminal otherwise.
-fn log_to_journal_or_terminal() {
+pub(super) fn log_to_journal_or_terminal() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
     if std::env::var_os("JOURNAL_STREAM").is_some()

@@ -8,6 +8,7 @@ use fencepost::board::catalogue::LoadError;
 use fencepost::config::ConfigError;
 use fencepost::control_client::ClientError;
 use fencepost::io::lock::LockError;
+use fencepost_sync::client::ClientError as SyncClientError;
 
 /// Exit codes; part of the interface (docs/interfaces.md). 2 is clap's, for wrong usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +96,24 @@ impl From<ClientError> for Failure {
                 (Exit::NoPermission, "")
             }
             ClientError::Refused(_) => (Exit::Failed, ""),
+        };
+        Self::new(exit, format!("{error}{advice}"))
+    }
+}
+
+impl From<SyncClientError> for Failure {
+    fn from(error: SyncClientError) -> Self {
+        let (exit, advice) = match &error {
+            SyncClientError::NoService { .. } => (
+                Exit::NoAgent,
+                "; see why with: systemctl status fencepost-sync",
+            ),
+            SyncClientError::Lost { .. } => (Exit::NoAgent, ""),
+            SyncClientError::NoPermission { .. } => (Exit::NoPermission, ""),
+            SyncClientError::Refused(sentence) if sentence.starts_with("refused: ") => {
+                (Exit::NoPermission, "")
+            }
+            SyncClientError::Refused(_) => (Exit::Failed, ""),
         };
         Self::new(exit, format!("{error}{advice}"))
     }

@@ -16,6 +16,7 @@ mod events;
 mod exit;
 mod explain;
 mod failsafe;
+mod fence_test;
 mod generate;
 mod hardware;
 mod ink;
@@ -27,6 +28,7 @@ mod sentence;
 mod status;
 mod stop;
 mod switchover;
+mod sync;
 mod table;
 
 use std::path::PathBuf;
@@ -85,8 +87,10 @@ enum Command {
     Switchover(switchover::Options),
     Explain(explain::Options),
     ConfirmPeerDead(confirm_peer_dead::Options),
+    FenceTest(fence_test::Options),
     #[command(subcommand)]
     Pair(pair::Command),
+    Sync(sync::Options),
     #[command(subcommand)]
     Board(board::Command),
     Replay(replay::Options),
@@ -125,7 +129,9 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Switchover(options) => switchover::run(global, options),
         Command::Explain(options) => explain::run(global, &options),
         Command::ConfirmPeerDead(options) => confirm_peer_dead::run(global, options),
+        Command::FenceTest(options) => fence_test::run(global, options),
         Command::Pair(command) => pair::run(global, command),
+        Command::Sync(options) => sync::run(global, options),
         Command::Board(command) => board::run(global, command),
         Command::Replay(options) => replay::run(&options),
         Command::Stop(options) => stop::run(global, &options),

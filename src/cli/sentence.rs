@@ -156,6 +156,9 @@ fn of_the_machine(fact: &Fact) -> String {
         Fact::HookFailed { role, error } => {
             format!("the program told of role {role:?} failed: {error}")
         }
+        Fact::TrackingFailed { error } => {
+            format!("connection tracking did not move with the role: {error}")
+        }
         Fact::ServicesSet { wanted } => format!("the units of the Active are {}", units(*wanted)),
         Fact::ServicesFailed { wanted, error } => {
             format!(

@@ -59,6 +59,9 @@ pub struct Pair {
     /// Units that run where the vips are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub services: Option<Services>,
+    /// conntrackd is told of each change of role; its commit may delay a takeover by this long. `None`: it is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conntrackd: Option<Duration>,
     /// Links to the peer, by name: in the same order on both nodes.
     pub links: Vec<PairLink>,
     /// Addresses that move with the right to serve.

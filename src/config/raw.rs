@@ -10,6 +10,7 @@ use toml::Spanned;
 use super::check::RawCheck;
 use super::pair::{self, RawLink, RawMeans, RawPair, RawPairTopology, RawVip};
 use super::places::{Places, SegmentPlaces, of};
+use super::sync::{self, RawCategory, RawSync};
 use super::{Adapter, CarrierWatch, CarrierWhenCut, Config, Segment, Topology};
 use crate::board::controller::{CutState, SegmentSettings};
 use crate::board::raw::words;
@@ -50,6 +51,9 @@ struct RawConfig {
     vip: Vec<RawVip>,
     #[serde(default)]
     means: Vec<RawMeans>,
+    sync: Option<Spanned<RawSync>>,
+    #[serde(default)]
+    category: Vec<Spanned<RawCategory>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -140,6 +144,17 @@ impl RawConfig {
         distinct("check", self.check.iter().map(|c| &c.name), findings);
         let names: Vec<&str> = segments.iter().map(|s| s.name.as_str()).collect();
         let state = self.state.understand(findings);
+        let key_file = pair.as_ref().map(|pair| pair.key_file.clone());
+        let own = [state.dir.clone(), state.runtime_dir.clone()];
+        let sync = sync::understand(
+            self.sync.as_ref(),
+            &self.category,
+            &sync::Around {
+                pair: pair.as_ref(),
+                own: own.into_iter().chain(key_file).collect(),
+            },
+            findings,
+        );
         Config {
             board: self.board.get_ref().clone(),
             topology: topology.into(),
@@ -162,6 +177,7 @@ impl RawConfig {
             adapter: self.adapter.as_ref().map(|raw| adapter(&raw.bus, findings)),
             record: self.record.as_ref().map(|raw| path(&raw.file, findings)),
             pair,
+            sync,
             state,
             segments,
             places: self.places(source),

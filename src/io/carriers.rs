@@ -26,7 +26,7 @@ use crate::node::Event;
 /// Most notices read in one turn.
 const NOTICES_PER_TURN_MAX: usize = 64;
 /// Stack of the thread in bytes. Locked into memory as a whole, so it is kept small.
-const STACK_BYTES: usize = 256 * 1024;
+const STACK_BYTES: usize = 512 * 1024;
 const NET: &str = "/sys/class/net";
 
 /// Start to listen for the ports of carrier checks; `None` if there are none. It works in the network namespace of the

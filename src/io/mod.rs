@@ -33,6 +33,7 @@ pub mod services;
 pub mod signals;
 pub mod sys;
 pub mod systemd;
+pub mod tracking;
 pub mod vips;
 pub mod watchdog;
 mod watchdog_holder;

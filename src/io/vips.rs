@@ -105,13 +105,15 @@ impl VipOrders {
     }
 }
 
-/// Start the thread, for these vips, each held for `lifetime` at a time. It works in the network namespace of the caller.
+/// Start the thread, for these vips, each held for `lifetime` at a time. `before` is done before each hold and must end within a
+/// limit of its own. It works in the network namespace of the caller.
 ///
 /// # Errors
 /// No thread.
 pub fn start(
     vips: Vec<Vip>,
     lifetime: Duration,
+    before: impl FnMut() + Send + 'static,
     answer: impl FnMut(VipAnswer) + Send + 'static,
     priority: Priority,
 ) -> io::Result<(VipOrders, JoinHandle<()>)> {
@@ -124,6 +126,7 @@ pub fn start(
             Thread {
                 vips,
                 lifetime,
+                before,
                 answer,
                 kernel: None,
                 announcer: Announcer::default(),
@@ -134,9 +137,10 @@ pub fn start(
     Ok((VipOrders { queue }, thread))
 }
 
-struct Thread<A> {
+struct Thread<B, A> {
     vips: Vec<Vip>,
     lifetime: Duration,
+    before: B,
     answer: A,
     kernel: Option<Addresses>,
     announcer: Announcer,
@@ -152,7 +156,7 @@ struct Burst {
     error: Option<String>,
 }
 
-impl<A: FnMut(VipAnswer)> Thread<A> {
+impl<B: FnMut(), A: FnMut(VipAnswer)> Thread<B, A> {
     fn run(&mut self, orders: &Receiver<VipOrder>) {
         loop {
             let wait = self.burst.as_ref().map(Burst::next);
@@ -169,6 +173,9 @@ impl<A: FnMut(VipAnswer)> Thread<A> {
         let VipOrder { number, what } = order;
         if matches!(what, VipVerb::Drop | VipVerb::Purge | VipVerb::Announce) {
             self.end_burst();
+        }
+        if what == VipVerb::Hold {
+            (self.before)();
         }
         let unread = |done: Result<(), AddressError>| done.map(|()| Presence::Unread);
         let (vips, lifetime) = (self.vips.clone(), self.lifetime);

@@ -87,6 +87,7 @@ impl Fact {
             | Self::SettingsFailed { .. }
             | Self::ModeChanged { .. }
             | Self::HookFailed { .. }
+            | Self::TrackingFailed { .. }
             | Self::ServicesSet { .. }
             | Self::ServicesFailed { .. }
             | Self::LedgerFailed { .. }

@@ -164,6 +164,11 @@ pub enum Fact {
         /// Why.
         error: String,
     },
+    /// Connection tracking did not move with the role: connections that need it start anew.
+    TrackingFailed {
+        /// Why.
+        error: String,
+    },
     /// The units bound to the role are as they should be.
     ServicesSet {
         /// How.

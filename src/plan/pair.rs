@@ -87,8 +87,10 @@ struct Given {
     vip_lifetime: Duration,
     /// Installing, or taking away, all of them.
     vips: Duration,
-    /// A dark data port is noticed by the checks.
-    port_noticed: Option<Duration>,
+    /// Data ports are watched: that one is dark is told by the kernel.
+    port_watched: bool,
+    /// A takeover waits for connection tracking no longer than this.
+    tracking: Option<Duration>,
 }
 
 /// Proves what can be proven; `None`: this version does not run this topology.
@@ -145,7 +147,8 @@ impl Given {
             settle: settle(site),
             vip_lifetime: pair.vip_lifetime,
             vips: VIPS_BASE + PER_VIP * count,
-            port_noticed: super::failures::carrier_noticed(site).map(|side| side.time),
+            port_watched: super::failures::carrier_noticed(site).is_some(),
+            tracking: pair.conntrackd,
         })
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 
 use super::chain::ms;
-use super::{Bound, Inequality, Plan, RELINK, SegmentPlan, Setting, Verdict, pair};
+use super::{Bound, Inequality, Plan, RELINK, SegmentPlan, Setting, Verdict, pair, sync};
 use crate::board::profile::{Kept, PortRef, ReadBack};
 use crate::config::{PeriodKnown, WatchdogMode};
 
@@ -52,6 +52,9 @@ fn write(plan: &Plan, out: &mut String) -> core::fmt::Result {
     )?;
     if let Some(pair) = &plan.pair {
         pair::render::write(pair, out)?;
+    }
+    if let Some(settings) = &plan.sync {
+        sync::write(settings, out)?;
     }
     sentences("warnings", &plan.warnings, out)?;
     sentences("REFUSED", &plan.refusals, out)?;

@@ -111,7 +111,7 @@ mod tests {
         let (blocks, digest, size) = signature(bytes).unwrap();
         assert_eq!(digest, Digest::of_file(bytes));
         assert_eq!(size, bytes.len() as u64);
-        assert_eq!(count(size), Some(blocks.0.len() as u32));
+        assert_eq!(count(size), u32::try_from(blocks.0.len()).ok());
         blocks
     }
 
@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn borders_of_blocks() {
-        let base: Vec<u8> = (0..300_000_u32).map(|at| (at % 251) as u8).collect();
+        let base: Vec<u8> = (0..300_000_u32)
+            .map(|at| u8::try_from(at % 251).unwrap())
+            .collect();
         let last = count(base.len() as u64).unwrap() - 1;
         let changed = |at: usize| {
             let mut bytes = base.clone();

@@ -65,8 +65,6 @@ pub struct Files {
     pub roots: Vec<PathBuf>,
     /// Which paths below each root.
     pub filter: FilterSpec,
-    /// Nothing else lives in the roots: a generation replaces each as a whole, in one instant.
-    pub whole: bool,
 }
 
 /// Where state comes from that no copy of a file can carry.
@@ -165,10 +163,7 @@ impl Category {
         match &self.contents {
             Contents::Files(files) => {
                 let filter = Filter::new(&files.filter)?;
-                let tree = |root: &PathBuf| {
-                    let tree = Tree::new(&tree_name(root), root, filter.clone())?;
-                    Ok(if files.whole { tree.owned() } else { tree })
-                };
+                let tree = |root: &PathBuf| Ok(Tree::new(&tree_name(root), root, filter.clone())?);
                 files.roots.iter().map(tree).collect()
             }
             Contents::Export(_) => {

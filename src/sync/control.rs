@@ -7,11 +7,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::category_id::CategoryId;
+use crate::confine::Confined;
 use crate::diff::{Change, Difference};
 use crate::session::{CategoryStatus, Standing};
 
-/// Where the service listens unless told otherwise.
-pub const SOCKET_PATH: &str = "/run/fencepost/sync.sock";
+/// Where the service listens unless told otherwise. Not in the agent's directory, which goes when the agent is stopped.
+pub const SOCKET_PATH: &str = "/run/fencepost-sync/control.sock";
 /// Longest request line in bytes.
 pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// Longest reply line in bytes.
@@ -139,6 +140,8 @@ pub struct Report {
     pub trouble: Option<String>,
     /// Categories.
     pub categories: Vec<CategoryStatus>,
+    /// Whether the kernel holds the service to the paths it was configured for; nothing if nobody asked it to.
+    pub confined: Option<Confined>,
     /// What keeps a category from being watched or read, with its name; nothing if all is well.
     pub notes: Vec<String>,
 }

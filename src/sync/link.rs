@@ -95,6 +95,15 @@ impl Outgoing {
         self.control.try_send(frame).map_err(|_| Over)
     }
 
+    /// When there is room; blocks.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub fn bulk_blocking(&self, message: &Message) -> Result<(), Over> {
+        let frame = message.to_frame().map_err(|_| Over)?;
+        self.bulk.blocking_send(frame).map_err(|_| Over)
+    }
+
     /// When there is room.
     ///
     /// # Errors

@@ -147,9 +147,18 @@ fn judge(bytes: &[u8]) -> Result<(), PathError> {
 
 impl Ord for RelPath {
     fn cmp(&self, other: &Self) -> Ordering {
+        const STRIDE: usize = 32;
+        let strides = self
+            .0
+            .chunks_exact(STRIDE)
+            .zip(other.0.chunks_exact(STRIDE));
+        let same = strides.take_while(|(mine, theirs)| mine == theirs).count() * STRIDE;
         // `/` sorts before every byte of a name: NUL, which no name holds, stands for it.
         let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
-        self.0.iter().map(key).cmp(other.0.iter().map(key))
+        self.0[same..]
+            .iter()
+            .map(key)
+            .cmp(other.0[same..].iter().map(key))
     }
 }
 

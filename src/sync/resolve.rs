@@ -268,6 +268,7 @@ impl Status {
         fs::fstat(file).map(|stat| Self::of(&stat))
     }
 
+    #[allow(clippy::useless_conversion, reason = "32 bits on some processors")]
     fn of(stat: &fs::Stat) -> Self {
         let nanoseconds = |seconds: i64, nanoseconds: u64| {
             let rest = i64::try_from(nanoseconds).unwrap_or(0);
@@ -308,6 +309,12 @@ pub(crate) fn set_mtime(file: impl AsFd, mtime_ns: i64) -> Result<()> {
 pub(crate) fn sync_file(file: impl AsFd) -> Result<()> {
     before_change()?;
     fs::fdatasync(file)
+}
+
+/// Makes a file's bytes and metadata durable.
+pub(crate) fn sync_all(file: impl AsFd) -> Result<()> {
+    before_change()?;
+    fs::fsync(file)
 }
 
 /// Sets the length of an open file.
@@ -398,11 +405,31 @@ pub(crate) fn copy(from: impl AsFd, to: impl AsFd, size: u64) -> Result<()> {
         while at < end {
             let (mut read, mut write) = (at, at);
             let most = usize::try_from((end - at).min(COPY_BYTES_MAX)).unwrap_or(usize::MAX);
-            match fs::copy_file_range(&from, Some(&mut read), &to, Some(&mut write), most)? {
-                0 => return Err(Errno::IO),
-                moved => at += moved as u64,
+            match fs::copy_file_range(&from, Some(&mut read), &to, Some(&mut write), most) {
+                Ok(0) => return Err(Errno::IO),
+                Ok(moved) => at += moved as u64,
+                // Between two file systems, or on one that cannot: through our own memory.
+                Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                    copy_span(&from, &to, at, end)?;
+                    at = end;
+                }
+                Err(error) => return Err(error),
             }
         }
+    }
+    Ok(())
+}
+
+fn copy_span(from: impl AsFd, to: impl AsFd, mut at: u64, end: u64) -> Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    while at < end {
+        let most = usize::try_from(end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let read = rustix::io::pread(&from, &mut buffer[..most], at)?;
+        if read == 0 {
+            return Err(Errno::IO);
+        }
+        write_at(&to, &buffer[..read], at)?;
+        at += read as u64;
     }
     Ok(())
 }

@@ -228,6 +228,12 @@ impl KeyRing {
         self.ids().any(|one| one == id)
     }
 
+    /// One secret per key for state sync, oldest first: derived, so that sync never holds what makes a fence order.
+    pub fn sync_secrets(&self) -> Vec<[u8; SECRET_BYTES]> {
+        let secrets = self.keys.iter().map(|key| &key.secret);
+        secrets.map(|secret| secret.derive(b"sync", 0)).collect()
+    }
+
     /// Tag of `parts` in order, if the key is there.
     pub(super) fn tag(
         &self,
@@ -353,6 +359,17 @@ mod tests {
         let tag: [u8; 32] = mac.finalize().into_bytes().into();
         let begins = [0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e];
         assert_eq!(tag[..8], begins);
+    }
+
+    #[test]
+    fn sync_has_secrets_of_its_own() {
+        let ring = KeyRing::new(&[secret(1), secret(2)]).unwrap();
+        let [one, other] = ring.sync_secrets()[..] else {
+            panic!("one per key");
+        };
+        assert_ne!(one, other);
+        assert_ne!(one, secret(1).0);
+        assert_ne!(one, secret(1).derive(b"talk", 1));
     }
 
     #[test]

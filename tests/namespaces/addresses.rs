@@ -252,7 +252,7 @@ pub(crate) fn a_drop_ends_an_announcement_first() {
     let (tell, told) = mpsc::channel();
     let (orders, thread) = holder.inside(|| {
         let answer = move |answer| tell.send(answer).unwrap();
-        vips::start(both(), LONG, answer, Priority::NORMAL).unwrap()
+        vips::start(both(), LONG, || {}, answer, Priority::NORMAL).unwrap()
     });
     let give = |number, what| assert_eq!(orders.give(VipOrder { number, what }), None);
     let next = || -> VipAnswer { told.recv_timeout(Duration::from_secs(30)).unwrap() };

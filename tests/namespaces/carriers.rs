@@ -42,7 +42,7 @@ pub(crate) fn a_port_that_goes_dark_is_told_once_per_loss() {
     host.ip("link add other0 type veth peer name other1");
     let (inlets, inbox) = inbox();
     let checks = [watch("other0"), watch("eth0")];
-    let listening = host.inside(|| carriers::start(&checks, inlets.ordinary, Priority::NORMAL));
+    let listening = host.inside(|| carriers::start(&checks, inlets.ordinary, Priority::BUS));
     assert!(listening.unwrap().is_some());
     let has = |state: &str| host.ip("link show dev eth0").contains(state);
     eventually("the port has carrier", || has("LOWER_UP"));

@@ -32,6 +32,25 @@ pub struct Agent {
     child: Option<Child>,
 }
 
+/// What feeds the other appliance, for a means that takes its power: the rig switches when it sees the wish.
+const POWER: &str = r#"#!/bin/sh
+cd "$(dirname "$0")" || exit 1
+while IFS== read -r key value; do
+    [ "$key" = action ] && action=$value
+done
+case $action in
+off)
+    touch off-wanted
+    while [ ! -e off-done ]; do sleep 0.01; done
+    ;;
+status)
+    [ -e off-done ] && exit 2
+    exit 0
+    ;;
+*) exit 1 ;;
+esac
+"#;
+
 impl Agent {
     /// Writes its site; no agent yet. `key`: 64 hex digits that both ends share.
     pub fn prepare(
@@ -51,6 +70,8 @@ impl Agent {
         ];
         agent.write("pair.key", key)?;
         output(Command::new("chmod").arg("600").arg(agent.path("pair.key")))?;
+        agent.write("power", POWER)?;
+        output(Command::new("chmod").arg("755").arg(agent.path("power")))?;
         agent.write("site.toml", &agent.site(part, wishes))?;
         Ok(agent)
     }
@@ -111,7 +132,11 @@ impl Agent {
             key_file: &place("pair.key"),
             tables: &tables,
         };
-        site::toml(&place, part, wishes)
+        let mut wishes = wishes.clone();
+        wishes.tables = wishes
+            .tables
+            .replace("@power@", &self.path("power").display().to_string());
+        site::toml(&place, part, &wishes)
     }
 
     fn signal(&self, name: &str) -> Result<()> {
@@ -178,6 +203,20 @@ impl Host for Agent {
 
     fn thaw(&mut self) -> Result<()> {
         self.signal("CONT")
+    }
+
+    fn wants_power_off(&self) -> bool {
+        self.path("off-wanted").exists()
+    }
+
+    fn tell_power(&mut self, off: bool) -> Result<()> {
+        if off {
+            return self.write("off-done", "");
+        }
+        for name in ["off-wanted", "off-done"] {
+            let _never_there = std::fs::remove_file(self.path(name));
+        }
+        Ok(())
     }
 
     fn terminate(&mut self) -> Result<()> {

@@ -53,6 +53,16 @@ pub trait Host: Send {
     fn power_off(&mut self) -> Result<()>;
     /// Has power again.
     fn power_on(&mut self) -> Result<()>;
+    /// Whether a means of its agent wants the other appliance's power gone.
+    fn wants_power_off(&self) -> bool {
+        false
+    }
+    /// That power is gone, as its means reads it; or there again.
+    fn tell_power(&mut self, _off: bool) -> Result<()> {
+        Err(RigError::Input(
+            "no means of this host takes power".to_owned(),
+        ))
+    }
     /// One question to the agent.
     ///
     /// # Errors

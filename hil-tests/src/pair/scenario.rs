@@ -4,6 +4,7 @@
 //! and where the pair is whole again, exactly one serves and the other is ready.
 
 mod lives;
+mod means;
 mod parts;
 
 use std::path::PathBuf;
@@ -70,6 +71,12 @@ const RIG_GAP_MS: f64 = 500.0;
 const NEEDS_A_KERNEL: Option<(Kind, &str)> = Some((
     Kind::Namespaces,
     "a namespace has no kernel of its own: see the bed `qemu`",
+));
+
+/// A program that takes power asks the rig to.
+const NEEDS_THE_RIGS_SWITCH: Option<(Kind, &str)> = Some((
+    Kind::Qemu,
+    "the rig's power switch is a program of this kernel: see the bed `namespaces`",
 ));
 
 /// All of them.
@@ -239,11 +246,32 @@ pub const SCENARIOS: &[Scenario] = &[
         run: parts::controller_dead,
     },
     Scenario {
+        name: "power-taken",
+        shows: "the fence cable is broken and the Active sleeps: a program takes its power, a person gives it back",
+        hot_only: true,
+        not_on: NEEDS_THE_RIGS_SWITCH,
+        run: means::power_taken,
+    },
+    Scenario {
+        name: "fence-test",
+        shows: "an operator tries the means out: the Backup is cut by each and comes back, the Active serves on",
+        hot_only: true,
+        not_on: NEEDS_THE_RIGS_SWITCH,
+        run: means::fence_test,
+    },
+    Scenario {
         name: "data-port-lost",
         shows: "a data port of the Active loses its carrier: it hands over",
         hot_only: true,
         not_on: None,
         run: parts::data_port_lost,
+    },
+    Scenario {
+        name: "vip-port-lost",
+        shows: "the port that carries the vip loses its carrier: from then on nobody answers until the other does",
+        hot_only: true,
+        not_on: None,
+        run: parts::vip_port_lost,
     },
 ];
 
@@ -280,7 +308,9 @@ pub fn run(scenario: &Scenario, setting: &Setting) -> PairOutcome {
         outcome.reason = why.to_owned();
         return outcome;
     }
-    match Trial::prepare(setting.kind, &setting.program, &setting.wishes) {
+    let mut wishes = setting.wishes.clone();
+    wishes.tables += means::tables(scenario.name);
+    match Trial::prepare(setting.kind, &setting.program, &wishes) {
         Err(error) => outcome.reason = format!("the rig, not the pair: {error}"),
         Ok(mut trial) => {
             let told = (scenario.run)(&mut trial);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fencepost::control::Request;
 use fencepost::node::Instant;
-use fencepost::node::pair::PairStatus;
+use fencepost::node::pair::{PairCommand, PairStatus};
 use fencepost::sim::chips::Power;
 use fencepost::wire::Role;
 
@@ -283,7 +283,19 @@ impl Trial {
         let asked = self.hosts[index].ask(request);
         asked
             .map(drop)
-            .map_err(|error| RigError::Input(format!("{}: {error}", name(index))))
+            .map_err(|error| RigError::Broken(format!("{}: {error}", name(index))))
+    }
+
+    /// Orders a switchover of the Active `index` until it is obeyed: a peer that has just come may not be ready yet.
+    pub fn switch_over(&mut self, index: usize, reason: &str) -> Result<()> {
+        let command = PairCommand::Switchover {
+            reason: reason.to_owned(),
+        };
+        let request = Request::Pair { command };
+        self.note(&format!("switchover, asked of {}", name(index)));
+        self.wait("a switchover that is obeyed", |trial| {
+            trial.hosts[index].ask(request.clone()).is_ok()
+        })
     }
 
     /// Whether heartbeats pass, over the cable and through the network.

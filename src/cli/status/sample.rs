@@ -81,6 +81,7 @@ pub(in crate::cli) fn backup() -> PairStatus {
             proven_at: heard(120),
             fault: None,
         }],
+        fence_test: None,
         services: Some(ServicesStatus {
             wanted: ServicesWanted::Stopped,
             done: true,

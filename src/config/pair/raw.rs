@@ -21,6 +21,9 @@ use crate::wire::Side;
 /// What a script may take unless configured otherwise.
 const NOTIFY_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a takeover may wait for conntrackd unless configured otherwise.
+const COMMIT_LIMIT: Duration = Duration::from_millis(100);
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct RawPair {
@@ -37,6 +40,8 @@ pub(in crate::config) struct RawPair {
     vip_lifetime_s: Option<Spanned<i64>>,
     notify: Option<Spanned<Vec<String>>>,
     notify_timeout_ms: Option<Spanned<i64>>,
+    conntrackd: Option<bool>,
+    conntrackd_timeout_ms: Option<Spanned<i64>>,
     pub(super) services_active: Option<Vec<Spanned<String>>>,
     pub(super) services_timeout_ms: Option<Spanned<i64>>,
     pub(super) services_failed: Option<Spanned<ServicesFailed>>,
@@ -177,6 +182,7 @@ impl RawPair {
             ),
             notify: self.notify(findings),
             services: services::understand(self, findings),
+            conntrackd: self.conntrackd(findings),
             vips: vips::understand(vips, node, &links, findings),
             means: None,
             links,
@@ -202,6 +208,19 @@ impl RawPair {
             argv: argv.get_ref().clone(),
             limit: limit.unwrap_or(NOTIFY_LIMIT),
         })
+    }
+
+    fn conntrackd(&self, findings: &mut Findings) -> Option<Duration> {
+        let raw = &self.conntrackd_timeout_ms;
+        let limit = optional("conntrackd_timeout_ms", raw, 10..=2_000, findings);
+        let used = self.conntrackd == Some(true);
+        if let (Some(raw), false) = (raw, used) {
+            findings.refuse(
+                Mistake::new(raw.span(), "a limit for what is not used")
+                    .help("add conntrackd = true, or leave this out"),
+            );
+        }
+        used.then(|| limit.unwrap_or(COMMIT_LIMIT))
     }
 
     fn standby(&self, topology: RawPairTopology, findings: &mut Findings) -> Standby {

@@ -371,3 +371,17 @@ services_timeout_ms = 1
     let told = mistakes("parallel", &format!("{orphan}{LINKS}"));
     assert_eq!(told, "3:19 no unit is bound to the role\n");
 }
+
+#[test]
+fn conntrackd_is_used_if_asked_for_and_never_waited_for_long() {
+    let with = |keys: &str| format!("[pair]\nnode = \"primary\"\n{keys}\n{LINKS}");
+    let limit = |keys: &str| good(&with(keys)).conntrackd;
+    assert_eq!(limit(""), None);
+    assert_eq!(limit("conntrackd = false"), None);
+    assert_eq!(limit("conntrackd = true"), Some(Duration::from_millis(100)));
+    let told = mistakes("parallel", &with("conntrackd_timeout_ms = 3000"));
+    assert_eq!(
+        told,
+        "3:25 conntrackd_timeout_ms = 3000 is out of range\n3:25 a limit for what is not used\n"
+    );
+}

@@ -135,6 +135,11 @@ pub enum PairEvent {
         /// They are, or why not.
         outcome: Result<(), String>,
     },
+    /// Connection tracking did not move with the role, or not in time.
+    TrackingFailed {
+        /// Why.
+        error: String,
+    },
     /// An operator asked for something.
     Requested {
         /// Answered with the same number.
@@ -223,6 +228,15 @@ pub enum Probed {
 pub enum PairCommand {
     /// Move the vips to the other node.
     Switchover {
+        /// Why.
+        reason: String,
+    },
+    /// Cut the Backup through each means, see that it is cut, and let it back. Answered when it has begun; how it goes is
+    /// in the status.
+    FenceTest {
+        /// Only this one; `None`: all that take no power.
+        #[serde(default)]
+        means: Option<String>,
         /// Why.
         reason: String,
     },

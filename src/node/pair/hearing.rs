@@ -3,6 +3,7 @@
 use super::Pair;
 use super::active::Active;
 use super::claim::Claim;
+use super::drill::Drill;
 use super::event::{FenceReport, PairEvent};
 use super::guard::{self, Guard};
 use super::memory::Disk;
@@ -80,6 +81,9 @@ impl Pair {
                 wanted,
                 outcome,
             } => self.services_set(now, number, wanted, outcome, out),
+            PairEvent::TrackingFailed { error } => {
+                out.record(now, Level::Warning, Fact::TrackingFailed { error });
+            }
             PairEvent::Requested {
                 request,
                 actor,
@@ -130,7 +134,9 @@ impl Pair {
             }
             Message::FenceOrder(order) => self.ordered(now, envelope.boot, order, out),
             Message::FenceAnswer(answer) => {
-                if let Some(ladder) = self.claim.as_mut().and_then(Claim::ladder) {
+                let claims = self.claim.as_mut().and_then(Claim::ladder);
+                let tests = self.drill.as_mut().and_then(Drill::ladder);
+                if let Some(ladder) = claims.or(tests) {
                     ladder.peer_answered(answer, &self.means);
                 }
             }
@@ -168,7 +174,8 @@ impl Pair {
         }
         let claims = self.claim.as_mut().and_then(Claim::ladder);
         let serves = self.active.as_mut().and_then(Active::ladder);
-        if let Some(ladder) = claims.or(serves) {
+        let tests = self.drill.as_mut().and_then(Drill::ladder);
+        if let Some(ladder) = claims.or(serves).or(tests) {
             ladder.reported(means, nonce, report, &self.means);
         }
     }

@@ -17,6 +17,8 @@ pub(super) struct Ladder {
     nonce: u64,
     power: Power,
     next: usize,
+    /// The last one that may be tried.
+    last: usize,
     rung: Rung,
     /// What was tried or passed over, and why it did not do.
     pub(super) tried: Vec<String>,
@@ -79,9 +81,19 @@ impl Ladder {
             nonce,
             power,
             next: 0,
+            last: usize::MAX,
             rung: Rung::Free,
             tried: Vec::new(),
             unconfirmed: false,
+        }
+    }
+
+    /// This means and no other.
+    pub(super) fn only(nonce: u64, means: usize) -> Self {
+        Self {
+            next: means,
+            last: means,
+            ..Self::new(nonce, Power::AtOnce)
         }
     }
 
@@ -196,7 +208,7 @@ impl Ladder {
     fn climb(&mut self, now: Instant, talking: bool, all: &mut AllMeans, out: &mut Outbox) {
         while let Rung::Free = self.rung {
             let means = self.next;
-            let Some(policy) = all.policy(means) else {
+            let Some(policy) = all.policy(means).filter(|_| means <= self.last) else {
                 self.rung = Rung::Exhausted;
                 return;
             };

@@ -89,6 +89,10 @@ impl Fenced {
         &self.name
     }
 
+    pub(super) fn kind(&self) -> MeansKind {
+        self.kind
+    }
+
     pub(super) fn by_wire(&self) -> bool {
         self.kind == MeansKind::FenceWire
     }

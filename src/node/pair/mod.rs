@@ -21,6 +21,7 @@ use crate::wire::BootId;
 
 mod active;
 mod claim;
+pub mod drill;
 pub mod event;
 pub(in crate::node) mod ground;
 #[cfg(not(test))]
@@ -61,6 +62,7 @@ pub(super) use lease::KickRight;
 
 use active::Active;
 use claim::{Claim, Stage};
+use drill::Drill;
 use ground::{Ground, Moving, Place};
 use guard::Guard;
 use lease::Lease;
@@ -99,6 +101,8 @@ pub(super) struct Pair {
     claim: Option<Claim>,
     active: Option<Active>,
     switchover: Option<Switchover>,
+    /// The fence test under way, or the last one.
+    drill: Option<Drill>,
     /// The own hardware as of the last turn.
     ground: Option<Ground>,
     generation: Option<u32>,
@@ -159,6 +163,7 @@ impl Pair {
             claim: None,
             active: None,
             switchover: None,
+            drill: None,
             ground: None,
             generation: None,
             clear_since: None,
@@ -202,6 +207,7 @@ impl Pair {
         self.step_join(now);
         self.step_vips(now, out);
         self.step_word(now, out);
+        self.step_drill(now, out);
         self.step_services(now, out);
         self.reserve_epoch(now);
         let wanted = self.wanted_means();
@@ -322,7 +328,9 @@ impl Pair {
     fn wanted_means(&self) -> Option<usize> {
         match (&self.claim, &self.active) {
             (Some(claim), _) => claim.means(),
-            (None, Some(active)) => active.means(),
+            (None, Some(active)) => active
+                .means()
+                .or(self.drill.as_ref().and_then(Drill::means)),
             (None, None) => None,
         }
     }
@@ -330,6 +338,7 @@ impl Pair {
     fn wants_looks(&self) -> bool {
         self.claim.as_ref().is_some_and(Claim::wants_looks)
             || self.active.as_ref().is_some_and(Active::wants_looks)
+            || self.drill.as_ref().is_some_and(Drill::wants_looks)
     }
 
     /// An epoch for the next claim is saved before it is needed: the disk is not in the way of a takeover.

@@ -55,6 +55,14 @@ impl Pair {
             PairCommand::Switchover { reason } => {
                 self.switchover(now, request, &actor, reason, out)
             }
+            PairCommand::FenceTest { means, reason } => {
+                let begun = self.test_fences(now, &actor, means.as_deref(), reason, out);
+                out.push(Action::Reply {
+                    request,
+                    answer: begun,
+                });
+                Ok(())
+            }
             PairCommand::ConfirmPeerDead { reason } => {
                 self.peer_confirmed_dead(now, request, actor, reason, out)
             }

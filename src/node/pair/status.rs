@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Pair;
+use super::drill::FenceTest;
 use super::event::ServicesWanted;
 use super::policy::MeansKind;
 use super::refusal::Refusal;
@@ -41,6 +42,9 @@ pub struct PairStatus {
     pub links: Vec<LinkStatus>,
     /// Means.
     pub means: Vec<MeansStatus>,
+    /// The fence test under way, or the last one of this start of the agent.
+    #[serde(default)]
+    pub fence_test: Option<FenceTest>,
     /// Units bound to the role; `None` if there are none, or nothing was ordered yet.
     #[serde(default)]
     pub services: Option<ServicesStatus>,
@@ -121,6 +125,7 @@ impl Pair {
             talking: self.talking(now),
             links: self.link_status(),
             means: self.means_status(),
+            fence_test: self.drill.as_ref().map(|drill| drill.report.clone()),
             services: self.services_status(),
             stale_messages: self.rejected,
             fence_orders_refused: self.orders_refused,

@@ -1,6 +1,7 @@
 //! What the node asks of its pair: where relays should be, how far the dead-man may be kicked, when to wake it.
 
 use super::claim::Claim;
+use super::drill::Drill;
 use super::guard::{self, Guard};
 use super::lease::Relay;
 use super::policy::{Standby, Unwell};
@@ -83,6 +84,7 @@ impl Pair {
             at.extend(active.deadline());
             at.push(active.refresh_at());
             at.push(active.fence_at());
+            at.extend(self.drill.as_ref().and_then(Drill::deadline));
             As::Active
         } else {
             at.push(self.retries.at());

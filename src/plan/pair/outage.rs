@@ -26,10 +26,10 @@ pub(super) fn outages(given: &Given) -> Vec<Outage> {
     let serve = serve(given);
     let word = [(TURN * 2, "its word, asked and given")];
     let mut list = vec![outage("switchover, ordered stop", &[&word, &serve])];
-    if let Some(noticed) = given.port_noticed {
+    if given.port_watched {
         let dark = [
-            (noticed, "carrier lost"),
-            (timing.yield_after, "unwell that long"),
+            (TURN, "the kernel's word"),
+            (TURN, "own relays read after it"),
         ];
         list.push(outage("data port lost", &[&dark, &word, &serve]));
     }
@@ -66,9 +66,13 @@ fn serve(given: &Given) -> Vec<(Duration, &'static str)> {
     let close =
         (given.standby == Standby::Cold).then_some((TURN + given.command, "close, read back"));
     let vips = (given.vips, "addresses");
+    let tracking = given.tracking;
+    let tracking = tracking.map(|limit| (limit, "at most, connection tracking committed"));
     close
         .into_iter()
-        .chain([(TURN, "own relays read"), vips])
+        .chain([(TURN, "own relays read")])
+        .chain(tracking)
+        .chain([vips])
         .collect()
 }
 

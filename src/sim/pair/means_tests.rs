@@ -7,9 +7,10 @@ use super::directed_tests::settled;
 use super::mishaps::Mishap;
 use super::scenario::Setup;
 use super::world::{Due, Minute, World};
-use crate::node::event::Stop;
+use crate::node::event::{Actor, Stop};
+use crate::node::pair::drill::TestVerdict;
 use crate::node::pair::guard::{Guard, switch_off};
-use crate::node::pair::{PairAction, PairEvent, PairStatus};
+use crate::node::pair::{PairAction, PairCommand, PairEvent, PairStatus};
 use crate::node::{Action, Event};
 use crate::wire::{Envelope, FenceAnswer, FenceOrder, FenceOutcome, Message, Role};
 
@@ -235,6 +236,129 @@ fn a_backup_that_left_in_order_keeps_its_power_and_one_that_crashed_does_not() {
     let mut world = settled(only_external());
     befall(&mut world, Mishap::HostDies { node: 1, back });
     assert_eq!(fences(&wanted(&mut world, 0, ms(3_000))).len(), 1);
+}
+
+// ---- the fence test
+
+fn ask_for_test(world: &mut World, node: usize, means: Option<&str>) -> Result<String, String> {
+    let actor = Actor {
+        uid: 0,
+        pid: 1,
+        name: "root".to_owned(),
+    };
+    let command = PairCommand::FenceTest {
+        means: means.map(str::to_owned),
+        reason: String::new(),
+    };
+    let requested = PairEvent::Requested {
+        request: 5,
+        actor,
+        command,
+    };
+    let life = world.nodes[node].life;
+    let event = Box::new(Event::Pair(Box::new(requested)));
+    world.put(Duration::ZERO, Due::Deliver { node, life, event });
+    let actions = wanted(world, node, ms(5));
+    let reply = actions.into_iter().find_map(|(_, action)| match action {
+        Action::Reply { answer, .. } => Some(answer),
+        _ => None,
+    });
+    reply.unwrap()
+}
+
+fn tested(world: &World, node: usize) -> Vec<(String, TestVerdict)> {
+    let test = status(world, node).fence_test.unwrap();
+    assert!(test.done, "{test:?}");
+    let means = test.means.into_iter();
+    means.map(|means| (means.name, means.verdict)).collect()
+}
+
+fn every_means() -> Setup {
+    Setup {
+        peer_agent: true,
+        external: true,
+        ..Setup::plain()
+    }
+}
+
+#[test]
+fn a_fence_test_cuts_the_backup_by_each_means_and_lets_it_back() {
+    let mut world = settled(every_means());
+    ask_for_test(&mut world, 0, None).unwrap();
+    let until = world.now + ms(3_000);
+    let mut cut = 0;
+    let mut closed = true;
+    while world.now < until {
+        world.run_for(ms(1));
+        assert!(world.nodes[0].on_wire(), "the Active was touched");
+        let closes = world.nodes[1].board.all_closed();
+        cut += u32::from(closed && !closes);
+        closed = closes;
+    }
+    assert_eq!(world.ledger.broken, None);
+    assert_eq!(cut, 2);
+    let found = [
+        ("external".to_owned(), TestVerdict::NotTried),
+        ("fence-wire".to_owned(), TestVerdict::Passed),
+        ("peer-agent".to_owned(), TestVerdict::Passed),
+    ];
+    assert_eq!(tested(&world, 0), found);
+    assert_eq!(world.recovered(), Ok(0));
+}
+
+#[test]
+fn a_fence_test_finds_the_broken_cable_before_it_is_needed() {
+    let mut world = settled(every_means());
+    let node = 0;
+    befall(
+        &mut world,
+        Mishap::Cable {
+            node,
+            intact: false,
+        },
+    );
+    ask_for_test(&mut world, 0, Some("fence-wire")).unwrap();
+    world.run_for(ms(2_000));
+    assert_eq!(
+        tested(&world, 0),
+        [("fence-wire".to_owned(), TestVerdict::Failed)]
+    );
+    assert_eq!(world.recovered(), Ok(0));
+}
+
+#[test]
+fn power_is_tried_by_name_only() {
+    let mut world = settled(every_means());
+    ask_for_test(&mut world, 0, Some("external")).unwrap();
+    world.run_for(ms(150));
+    let until = world.now + ms(4_000);
+    while world.now < until && !status(&world, 0).fence_test.unwrap().done {
+        world.run_for(ms(5));
+    }
+    let taken = [("external".to_owned(), TestVerdict::PowerTaken)];
+    assert_eq!(tested(&world, 0), taken);
+    assert!(status(&world, 0).peer_off && world.nodes[0].on_wire());
+}
+
+#[test]
+fn who_could_cut_the_only_one_that_serves_is_refused() {
+    let mut world = settled(every_means());
+    let backup = ask_for_test(&mut world, 1, None).unwrap_err();
+    assert!(backup.contains("this node does not serve"), "{backup}");
+    let unknown = ask_for_test(&mut world, 0, Some("bmc")).unwrap_err();
+    let names = "there is no means `bmc`; there are: fence-wire, peer-agent, external";
+    assert_eq!(unknown, names);
+    ask_for_test(&mut world, 0, None).unwrap();
+    let twice = ask_for_test(&mut world, 0, None).unwrap_err();
+    assert!(twice.contains("under way already"), "{twice}");
+    let back = ms(60_000);
+    befall(&mut world, Mishap::HostDies { node: 1, back });
+    world.run_for(ms(2_000));
+    let alone = ask_for_test(&mut world, 0, None).unwrap_err();
+    assert!(
+        alone.contains("there is no Backup that stands ready"),
+        "{alone}"
+    );
 }
 
 // ---- trying again

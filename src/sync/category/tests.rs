@@ -11,7 +11,6 @@ fn files(roots: &[&str], include: &[&str], exclude: &[&str]) -> Files {
             exclude: words(exclude),
             node_local: Vec::new(),
         },
-        whole: false,
     }
 }
 

@@ -33,7 +33,6 @@ fn files(root: &Path) -> Contents {
     Contents::Files(Files {
         roots: vec![root.to_owned()],
         filter: FilterSpec::default(),
-        whole: false,
     })
 }
 

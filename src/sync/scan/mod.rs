@@ -157,6 +157,11 @@ impl Scanner {
         self.seen.clear();
     }
 
+    /// Whether there was a scan.
+    pub fn is_scanned(&self) -> bool {
+        !self.manifest.is_empty() || self.trees.is_empty()
+    }
+
     /// What the last scan found.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest

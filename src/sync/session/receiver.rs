@@ -86,7 +86,7 @@ impl Receiver {
                     .iter_mut()
                     .find(|place| place.own.id == category)
                 {
-                    place.own.local = Some(local);
+                    place.own.local = local;
                 }
             }
             ReceiverEvent::Looked { round } => self.answer(round),

@@ -28,6 +28,11 @@ pub enum SenderEvent {
         /// What was committed; the newest commit is of this tree.
         lineage: Lineage,
     },
+    /// A tree cannot be looked at: nothing is known of it until it can.
+    Unseen {
+        /// Whose.
+        category: CategoryId,
+    },
     /// Bytes of contents went out.
     Sent {
         /// Of which transfer.
@@ -180,6 +185,11 @@ impl Sender {
             } => {
                 if let Some(track) = self.track(&category) {
                     track.scanned(now, local, lineage);
+                }
+            }
+            SenderEvent::Unseen { category } => {
+                if let Some(track) = self.track(&category) {
+                    track.own.local = None;
                 }
             }
             SenderEvent::Sent { transfer, bytes } => {

@@ -198,7 +198,6 @@ impl Track {
         if !idle || !self.retry.may(now) {
             return;
         }
-        let differs = local.roots.content != held.roots.content;
         if self.answer_what_differs(&local, out) {
             return;
         }

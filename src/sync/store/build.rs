@@ -30,6 +30,8 @@ pub(super) struct Sources<'a> {
     pub(super) index: Option<HashMap<Digest, RelPath>>,
     /// How many files are still to be made of a content that arrived; the last one takes it.
     pub(super) uses: HashMap<Digest, usize>,
+    /// Whether each file and directory is made durable as it is made.
+    pub(super) sync_each: bool,
 }
 
 /// Builds a path of a manifest and all below it as `name` in `dir`.
@@ -45,7 +47,8 @@ pub(super) fn subtree(
     for (path, entry) in manifest.within(top) {
         let failed = |source| failed(path, source);
         while let Some((done, dir, entry)) = open.pop_if(|(above, ..)| !path.is_within(above)) {
-            finish_directory(&dir, entry, policy).map_err(|source| self::failed(done, source))?;
+            finish_directory(&dir, entry, policy, sources.sync_each)
+                .map_err(|source| self::failed(done, source))?;
         }
         let into = open.last().map_or(dir, |(_, dir, _)| dir);
         let name = if path == top { name } else { path.name() };
@@ -57,15 +60,17 @@ pub(super) fn subtree(
         }
     }
     while let Some((path, dir, entry)) = open.pop() {
-        finish_directory(&dir, entry, policy).map_err(|source| failed(path, source))?;
+        finish_directory(&dir, entry, policy, sources.sync_each)
+            .map_err(|source| failed(path, source))?;
     }
     Ok(())
 }
 
 /// Metadata of a new directory, when all that is in it is built.
-fn finish_directory(dir: &Dir, entry: &Entry, policy: &Policy) -> Result<()> {
+fn finish_directory(dir: &Dir, entry: &Entry, policy: &Policy, sync: bool) -> Result<()> {
     set_directory(dir, entry, policy)?;
-    resolve::set_mtime(dir, entry.mtime_ns)
+    resolve::set_mtime(dir, entry.mtime_ns)?;
+    if sync { dir.sync() } else { Ok(()) }
 }
 
 /// Builds a file or link.
@@ -85,11 +90,17 @@ fn leaf(
             made.map_err(failed)
         }
         Kind::File { size, content } => {
+            let sync_each = sources.sync_each;
             let file = sources.fetch(path, *content, *size, into, name)?;
             let finished = || {
                 resolve::own(&file, owner, entry.mode)?;
                 resolve::set_xattrs(&file, &entry.xattrs, |name| is_ours(name, policy))?;
-                resolve::set_mtime(&file, entry.mtime_ns)
+                resolve::set_mtime(&file, entry.mtime_ns)?;
+                if sync_each {
+                    resolve::sync_all(&file)
+                } else {
+                    Ok(())
+                }
             };
             finished().map_err(failed)
         }

@@ -136,7 +136,8 @@ impl Store {
             let area = area_of(areas, &step.path)?;
             step.back(area, self.scanner.policy())
         });
-        let back = back.and_then(|()| sync_touched(intent, areas));
+        let sync = |area: &Area| area.slots.sync_file_system();
+        let back = back.and_then(|()| areas.values().try_for_each(sync));
         if back.is_err() {
             self.broken = true;
             return Err(StoreError::Torn { path, source });

@@ -72,6 +72,9 @@ pub enum StoreError {
     /// A content that nobody asked for.
     #[error("content {0} was not asked for")]
     Unasked(Digest),
+    /// Nobody looked at the trees yet.
+    #[error("the trees were not scanned since the start")]
+    Unscanned,
     /// The journal could not be written.
     #[error("the journal could not be written; it is read again at the next start")]
     Broken,

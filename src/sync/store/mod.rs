@@ -47,7 +47,7 @@ use crate::lineage::{CommitRecord, Epoch, Lineage, NodeId};
 use crate::manifest::Manifest;
 use crate::path::RelPath;
 use crate::policy::Policy;
-use crate::resolve::Dir;
+use crate::resolve::{Dir, absent};
 use crate::scan::{Scan, ScanError, Scanner, Trust};
 use crate::tree::Tree;
 use error::io;
@@ -205,13 +205,24 @@ impl Store {
         epoch: Epoch,
         author: NodeId,
     ) -> Result<Option<CommitRecord>, StoreError> {
+        let changes = diff(&self.applied.manifest, self.scanner.manifest());
+        if changes.is_empty() && self.applied.lineage.newest().is_some() {
+            return Ok(None);
+        }
+        self.publish_anew(epoch, author).map(Some)
+    }
+
+    /// Makes what the last scan found the next generation, even if nothing changed: the Backup takes up only what
+    /// follows the newest generation it has, under the epoch of now.
+    pub fn publish_anew(
+        &mut self,
+        epoch: Epoch,
+        author: NodeId,
+    ) -> Result<CommitRecord, StoreError> {
         self.usable()?;
         self.fence(epoch)?;
         let live = self.scanner.manifest();
         let changes = diff(&self.applied.manifest, live);
-        if changes.is_empty() && self.applied.lineage.newest().is_some() {
-            return Ok(None);
-        }
         let record = self
             .applied
             .lineage
@@ -233,7 +244,7 @@ impl Store {
         self.apply(&intent)?;
         self.unswept = Some(Box::new(intent));
         self.sweep(&BTreeMap::new())?;
-        Ok(Some(record))
+        Ok(record)
     }
 
     /// The last commits, oldest first.
@@ -298,6 +309,7 @@ impl Store {
     fn usable(&self) -> Result<(), StoreError> {
         match self.broken {
             true => Err(StoreError::Broken),
+            false if !self.scanner.is_scanned() => Err(StoreError::Unscanned),
             false => Ok(()),
         }
     }
@@ -326,7 +338,11 @@ impl Store {
     }
 }
 
+/// The store's own directory, which may be a mount of its own.
 fn open_home(spec: &StoreSpec) -> rustix::io::Result<Dir> {
+    if let Some(home) = absent(Dir::open(&spec.state))? {
+        return Ok(home);
+    }
     let parent = spec.state.parent().ok_or(Errno::INVAL)?;
     let name = spec.state.file_name().ok_or(Errno::INVAL)?;
     Dir::open(parent)?.ensure_dir(name.as_encoded_bytes())

@@ -109,6 +109,9 @@ impl Planner<'_> {
 
     /// What is really at a path.
     fn there(&self, path: &RelPath) -> Result<Option<FileType>, StoreError> {
+        if path.depth() == 1 {
+            return Ok(Some(FileType::Directory));
+        }
         let look = || {
             let (parent, name) = self.area(path)?.root.parent(path.split_tree().1)?;
             parent.look(name)

@@ -22,6 +22,8 @@ use crate::manifest::Manifest;
 use crate::path::RelPath;
 use crate::resolve::Dir;
 
+/// Up to this many new files and directories are synced one by one.
+const SYNC_EACH_MAX: usize = 8;
 /// Name of the directory of complete views.
 const VIEW: &[u8] = b"view";
 
@@ -54,6 +56,13 @@ pub struct Want {
     pub path: RelPath,
     /// What that path has now, if blocks of it may serve.
     pub base: Option<Digest>,
+}
+
+/// What lies in the slots, and what is to be done with it.
+struct Built {
+    steps: Vec<Step>,
+    kept: BTreeSet<RelPath>,
+    view: Option<PathBuf>,
 }
 
 /// A generation that lies ready. Dropping it drops nothing on disk; the next one takes its place.
@@ -91,6 +100,7 @@ impl Staged {
 impl Store {
     /// Contents that a manifest needs and that are nowhere on this node. Forgets what arrived for other manifests.
     pub fn missing(&mut self, manifest: &Manifest) -> Result<Vec<Want>, StoreError> {
+        self.usable()?;
         self.scanner.policy().check(manifest)?;
         let live = self.scanner.manifest();
         let files = live.iter().filter_map(|(_, entry)| entry.content());
@@ -183,7 +193,7 @@ impl Store {
         if let Err(StoreError::Missing(_, content)) = &built {
             self.absent.insert(*content);
         }
-        let (steps, kept, view) = built?;
+        let Built { steps, kept, view } = built?;
         Ok(Staged {
             intent: Intent {
                 number,
@@ -250,7 +260,7 @@ impl Store {
         &mut self,
         target: &Target,
         areas: &BTreeMap<RelPath, Area>,
-    ) -> Result<(Vec<Step>, BTreeSet<RelPath>, Option<PathBuf>), StoreError> {
+    ) -> Result<Built, StoreError> {
         if !self.probed {
             areas.values().try_for_each(Area::probe)?;
             self.probed = true;
@@ -258,14 +268,16 @@ impl Store {
         let manifest = &target.manifest;
         let live = self.scanner.manifest();
         let plan = plan(live, manifest, areas)?;
-        let files = plan.built().flat_map(|path| manifest.within(path));
+        let built = || plan.built().flat_map(|path| manifest.within(path));
+        let few = built().nth(SYNC_EACH_MAX).is_none();
         let mut sources = Sources {
             arrived: &self.staging.dir,
             earlier: &self.history.contents,
             live,
             roots: roots(areas),
             index: None,
-            uses: build::uses(files.map(|(_, entry)| entry)),
+            uses: build::uses(built().map(|(_, entry)| entry)),
+            sync_each: few,
         };
         let policy = self.scanner.policy();
         let view = match target.view {
@@ -281,15 +293,12 @@ impl Store {
             let inode = build::inode(&area.slots, &name).map_err(io("stage", path))?;
             steps.push((path, slot, inode));
         }
-        for area in areas.values() {
-            let synced = area.slots.sync_file_system();
-            synced.map_err(io("sync the file system of", area.tree.root.display()))?;
-        }
-        Ok((
-            arrange(&plan, &steps, live, manifest),
-            kept(&self.applied.kept, &plan, manifest),
+        sync_slots(areas, few)?;
+        Ok(Built {
+            steps: arrange(&plan, &steps, live, manifest),
+            kept: kept(&self.applied.kept, &plan, manifest),
             view,
-        ))
+        })
     }
 
     /// All trees, complete. Contents that arrived are copied, for the slots take them afterwards.
@@ -302,11 +311,12 @@ impl Store {
         self.home.remove_all(VIEW).map_err(failed)?;
         let view: Dir = self.home.ensure_dir(VIEW).map_err(failed)?;
         let uses = std::mem::take(&mut sources.uses);
+        let sync_each = std::mem::replace(&mut sources.sync_each, false);
         for (tree, _) in manifest.iter().filter(|(path, _)| path.depth() == 1) {
             let policy = self.scanner.policy();
             build::subtree(sources, policy, manifest, tree, &view, tree.as_bytes())?;
         }
-        sources.uses = uses;
+        (sources.uses, sources.sync_each) = (uses, sync_each);
         Ok(self.state.join("view"))
     }
 
@@ -330,6 +340,23 @@ impl Store {
         let size = self.wanted.get(content).copied();
         size.ok_or(StoreError::Unasked(*content))
     }
+}
+
+/// Makes what was built durable: by its directory if each of few files was synced as it was made; otherwise by one sync
+/// of each file system, whatever else is waiting to be written there.
+fn sync_slots(areas: &BTreeMap<RelPath, Area>, few: bool) -> Result<(), StoreError> {
+    let mut synced = BTreeSet::new();
+    for area in areas.values() {
+        let mut sync = || match few {
+            true => area.slots.sync(),
+            false if synced.insert(area.slots.own_status()?.stamp.dev) => {
+                area.slots.sync_file_system()
+            }
+            false => Ok(()),
+        };
+        sync().map_err(io("sync the file system of", area.tree.root.display()))?;
+    }
+    Ok(())
 }
 
 /// The plan as steps: what is new, then deletions, then directories' metadata from the inside out.

@@ -109,7 +109,7 @@ impl Staging {
         let part = part.ok_or(StoreError::Block(first))?;
         let start = u64::from(first) * BLOCK_BYTES as u64;
         let end = start + bytes.len() as u64;
-        let whole = bytes.len() % BLOCK_BYTES == 0 || end == part.size;
+        let whole = bytes.len().is_multiple_of(BLOCK_BYTES) || end == part.size;
         if bytes.is_empty() || end > part.size || !whole {
             return Err(StoreError::Block(first));
         }

@@ -92,9 +92,11 @@ impl Step {
                 let (parent, name) = area.root.parent(below)?;
                 area.slots.move_to(&name_of(*slot), &parent, name)
             }
-            Action::SetDirectory { old, .. } => match old {
-                Some(old) => set_directory(&area.root.dir(below)?, old, policy),
-                None => Ok(()),
+            Action::SetDirectory { old, .. } => match (old, area.root.dir(below)) {
+                (Some(old), Ok(dir)) => set_directory(&dir, old, policy),
+                // What is no directory any more was not made one by us.
+                (None, _) | (_, Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)) => Ok(()),
+                (_, Err(error)) => Err(error),
             },
         }
     }

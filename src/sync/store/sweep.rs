@@ -165,7 +165,6 @@ fn transfer(dir: &Dir, name: &[u8], into: &Dir, new: &[u8]) -> Result<()> {
             // Never a set-user-id file outside of its tree.
             resolve::own(&to, (status.uid, status.gid), status.mode & 0o777)?;
             resolve::set_mtime(&to, status.stamp.mtime_ns)?;
-            resolve::sync_file(&to)?;
         }
         FileType::Symlink => {
             let owner = (status.uid, status.gid);
@@ -174,5 +173,6 @@ fn transfer(dir: &Dir, name: &[u8], into: &Dir, new: &[u8]) -> Result<()> {
         // A pipe, socket or device holds nothing that could be lost.
         _ => {}
     }
+    into.sync_file_system()?;
     absent(dir.remove(name)).map(|_| ())
 }

@@ -191,11 +191,7 @@ pub(super) fn upgrade(trial: &mut Trial) -> Result<Told> {
         demand(serves == active, || {
             format!("the vip moved while {} was worked on", name(backup))
         })?;
-        trial.note("switchover");
-        let command = PairCommand::Switchover {
-            reason: "upgrade".to_owned(),
-        };
-        trial.order(active, Request::Pair { command })?;
+        trial.switch_over(active, "upgrade")?;
         trial.wait_serves(backup)?;
         trial.wait_stands()?;
     }

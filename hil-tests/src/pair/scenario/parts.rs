@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use fencepost::board::RelayState;
-use fencepost::control::Request;
-use fencepost::node::pair::PairCommand;
 use fencepost::sim::fence_cable::Wire;
 use fencepost::sim::{BoardFault, RelayFault};
 
@@ -68,10 +66,7 @@ pub(super) fn forged_frames(trial: &mut Trial) -> Result<Told> {
     let old = trial.stand()?;
     let serving = other(old);
     // Words of release and requests for them are worth repeating.
-    let command = PairCommand::Switchover {
-        reason: "trial".to_owned(),
-    };
-    trial.order(old, Request::Pair { command })?;
+    trial.switch_over(old, "trial")?;
     trial.wait_serves(serving)?;
     trial.wait_stands()?;
     let mut said = [0, 0];
@@ -186,4 +181,14 @@ pub(super) fn controller_dead(trial: &mut Trial) -> Result<Told> {
         .clear(now, BoardFault::ControllerDead);
     demand_stays(trial, taken.old)?;
     Ok(taken.told("with a controller again it is Backup"))
+}
+
+pub(super) fn vip_port_lost(trial: &mut Trial) -> Result<Told> {
+    let taken = taken_over(trial, "its lan port goes dark", |trial, old| {
+        trial.side(old).carrier(Port::Lan, false)
+    })?;
+    demand(!taken.proof.contains("fence"), || {
+        format!("taken over, {}", taken.proof)
+    })?;
+    Ok(taken.told("it was released, not fenced"))
 }

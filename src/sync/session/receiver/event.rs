@@ -19,8 +19,8 @@ pub enum ReceiverEvent {
     Scanned {
         /// Whose.
         category: CategoryId,
-        /// What is there.
-        local: Local,
+        /// What is there; nothing if it cannot be told.
+        local: Option<Local>,
     },
     /// All trees were looked at as a question wanted.
     Looked {

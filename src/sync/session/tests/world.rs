@@ -356,6 +356,7 @@ impl World {
             ReceiverAction::Scan { round, .. } => {
                 let local = Local::new(self.backup.tree.clone());
                 let category = CategoryId::new("config").unwrap();
+                let local = Some(local);
                 self.receiver(ReceiverEvent::Scanned { category, local });
                 self.receiver(ReceiverEvent::Looked { round });
             }

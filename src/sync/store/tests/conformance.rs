@@ -179,7 +179,9 @@ fn modes_owners_times_and_attributes() {
 fn large_files_by_blocks_and_holes_stay_holes() {
     use std::os::unix::fs::MetadataExt;
     let mut pair = Pair::new();
-    let mut bytes: Vec<u8> = (0..300_000_u32).map(|at| (at % 253) as u8).collect();
+    let mut bytes: Vec<u8> = (0..300_000_u32)
+        .map(|at| u8::try_from(at % 253).unwrap())
+        .collect();
     pair.active.write("a/b/c/big", &bytes);
     let sparse = fs::File::create(pair.active.at("a/b/c/sparse")).unwrap();
     sparse.set_len(4 << 20).unwrap();
@@ -216,7 +218,9 @@ fn large_files_by_blocks_and_holes_stay_holes() {
 #[test]
 fn only_changed_blocks_of_a_known_base_travel_and_a_cut_resumes() {
     let mut pair = Pair::new();
-    let old: Vec<u8> = (0..1_000_000_u32).map(|at| (at / 3 % 251) as u8).collect();
+    let old: Vec<u8> = (0..1_000_000_u32)
+        .map(|at| u8::try_from(at / 3 % 251).unwrap())
+        .collect();
     pair.active.write("a/b/c/big", &old);
     pair.sync().unwrap();
     let mut new = old.clone();
@@ -420,7 +424,8 @@ fn a_scan_of_what_is_dirty_finds_what_a_whole_scan_finds() {
     pair.active.write("a/b/c/f", "x");
     pair.active.write("inc/1/2/x", "x");
     pair.active.store().scan(Trust::Cache).unwrap();
-    let changes: [(&str, fn(&super::pair::Node)); 6] = [
+    type Change = (&'static str, fn(&super::pair::Node));
+    let changes: [Change; 6] = [
         ("t/a/b/c/f", |node| node.write("a/b/c/f", "y")),
         ("t/a/new/deep/er", |node| node.write("a/new/deep/er", "y")),
         ("t/inc/1/3/x", |node| node.write("inc/1/3/x", "y")),

@@ -1,5 +1,9 @@
 //! Tests of the store, on real directories.
 
+mod commits;
 mod conformance;
 mod crash;
+mod disk;
+mod hostile;
 mod pair;
+mod random;

@@ -1,0 +1,256 @@
+//! The Active's session: the machine, the wire, and what the machine wants done.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant as Deadline, sleep_until};
+
+use super::keeper::{Ask, KeeperHandle, lock};
+use super::shared::{Order, Shared};
+use super::wire::Wire;
+use crate::category_id::CategoryId;
+use crate::contents::{ContentError, send_file};
+use crate::diff::Change;
+use crate::disk::Found;
+use crate::frame::{Changed, Message, TransferId, parts};
+use crate::lineage::Epoch;
+use crate::link::Outgoing;
+use crate::session::{Sender, SenderAction, SenderEvent, Standing, Wanted};
+
+/// What waits to be sent as bulk.
+enum Bulk {
+    Changes(TransferId, Vec<Changed>),
+    Contents(TransferId, CategoryId, Vec<Wanted>),
+}
+
+/// Transfers that nobody wants any more.
+type Stopped = Arc<Mutex<BTreeSet<TransferId>>>;
+
+struct Active<'a> {
+    shared: &'a Arc<Shared>,
+    machine: Sender,
+    outgoing: Outgoing,
+    bulk: mpsc::UnboundedSender<Bulk>,
+    stopped: Stopped,
+    asked: Vec<(CategoryId, oneshot::Sender<Vec<Change>>)>,
+    ended: Option<String>,
+}
+
+/// Until the session ends; why it did.
+pub(super) async fn run(
+    shared: &Arc<Shared>,
+    epoch: Epoch,
+    mut wire: Wire,
+    mut orders: mpsc::Receiver<Order>,
+) -> String {
+    let (bulk, jobs) = mpsc::unbounded_channel();
+    let (events, mut happened) = mpsc::channel(256);
+    let stopped = Stopped::default();
+    let feeder = tokio::spawn(feed(
+        Arc::clone(shared),
+        wire.outgoing.clone(),
+        jobs,
+        events.clone(),
+        Arc::clone(&stopped),
+    ));
+    let forwards: Vec<_> = shared
+        .keepers
+        .iter()
+        .map(|keeper| tokio::spawn(forward(keeper.clone(), events.clone())))
+        .collect();
+    let mut standing = shared.standing.clone();
+    let own = shared.own();
+    let mut active = Active {
+        shared,
+        machine: Sender::new(shared.now(), &shared.version, shared.me, epoch, own),
+        outgoing: wire.outgoing.clone(),
+        bulk,
+        stopped,
+        asked: Vec::new(),
+        ended: None,
+    };
+    let why = loop {
+        active.act().await;
+        if let Some(why) = active.ended.take() {
+            break why;
+        }
+        let wake = active.machine.poll_timeout(shared.now());
+        let wake = Deadline::now() + wake.saturating_sub(shared.now());
+        tokio::select! {
+            biased;
+            changed = standing.changed() => {
+                let still = Standing::Active { epoch };
+                if changed.is_err() || *standing.borrow_and_update() != still {
+                    active.tell(SenderEvent::Demoted);
+                }
+            }
+            message = wire.incoming.recv() => match message {
+                Some(Ok(message)) => active.tell(SenderEvent::Received(message)),
+                Some(Err(error)) => break error.to_string(),
+                None => break "the connection is over".to_owned(),
+            },
+            Some(event) = happened.recv() => active.tell(event),
+            Some(order) = orders.recv() => active.order(order),
+            () = sleep_until(wake) => active.machine.handle_timeout(shared.now()),
+        }
+    };
+    feeder.abort();
+    forwards.iter().for_each(tokio::task::JoinHandle::abort);
+    why
+}
+
+impl Active<'_> {
+    fn tell(&mut self, event: SenderEvent) {
+        self.machine.handle(self.shared.now(), event);
+    }
+
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::Wanted { category, meant } => self.tell(SenderEvent::Wanted { category, meant }),
+            Order::Verify(look) => self.tell(SenderEvent::Verify(look)),
+            Order::Diff { category, answer } => {
+                self.asked.push((category.clone(), answer));
+                self.tell(SenderEvent::Diff(category));
+            }
+        }
+    }
+
+    async fn act(&mut self) {
+        for action in self.machine.poll_actions() {
+            match action {
+                SenderAction::Send(message) => {
+                    if self.outgoing.control(&message).is_err() {
+                        self.ended
+                            .get_or_insert_with(|| "the connection is over".to_owned());
+                    }
+                }
+                // A feeder that is gone is the end of the connection, which is told elsewhere.
+                SenderAction::SendChanges { transfer, changes } => {
+                    let _over = self.bulk.send(Bulk::Changes(transfer, changes));
+                }
+                SenderAction::SendContents {
+                    transfer,
+                    category,
+                    files,
+                } => {
+                    let _over = self.bulk.send(Bulk::Contents(transfer, category, files));
+                }
+                SenderAction::StopSending { transfer } => {
+                    lock(&self.stopped).insert(transfer);
+                }
+                SenderAction::Publish { category } => {
+                    let keepers = &self.shared.keepers;
+                    if let Some(keeper) = keepers.iter().find(|keeper| keeper.id == category) {
+                        keeper.ask(Ask::Publish).await;
+                    }
+                }
+                SenderAction::Differs { category, changes } => self.differs(&category, &changes),
+                SenderAction::Close(why) => {
+                    self.ended.get_or_insert(why);
+                }
+            }
+        }
+        let status = self.machine.status(self.shared.now());
+        self.shared.session_is(status, self.machine.is_verified());
+    }
+
+    fn differs(&mut self, category: &CategoryId, changes: &[Change]) {
+        let answers = self.asked.extract_if(.., |(asked, _)| asked == category);
+        for (_, answer) in answers {
+            let _gone = answer.send(changes.to_vec());
+        }
+    }
+}
+
+/// Tells the machine what a keeper finds.
+async fn forward(mut keeper: KeeperHandle, events: mpsc::Sender<SenderEvent>) {
+    loop {
+        let Found { local, lineage } = keeper.found.borrow_and_update().clone();
+        let category = keeper.id.clone();
+        let event = match local {
+            Some(local) => SenderEvent::Scanned {
+                category,
+                local,
+                lineage,
+            },
+            None => SenderEvent::Unseen { category },
+        };
+        if events.send(event).await.is_err() || keeper.found.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends bulk, one thing after the other.
+async fn feed(
+    shared: Arc<Shared>,
+    outgoing: Outgoing,
+    mut jobs: mpsc::UnboundedReceiver<Bulk>,
+    events: mpsc::Sender<SenderEvent>,
+    stopped: Stopped,
+) {
+    while let Some(job) = jobs.recv().await {
+        match job {
+            Bulk::Changes(transfer, changes) => {
+                for changes in parts(changes) {
+                    let part = Message::Changes { transfer, changes };
+                    if outgoing.bulk(&part).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            Bulk::Contents(transfer, category, files) => {
+                let (shared, outgoing) = (Arc::clone(&shared), outgoing.clone());
+                let (events, stopped) = (events.clone(), Arc::clone(&stopped));
+                let sent = tokio::task::spawn_blocking(move || {
+                    send_files(
+                        &shared,
+                        &outgoing,
+                        &events,
+                        &stopped,
+                        (transfer, &category),
+                        &files,
+                    );
+                });
+                // It ends by itself when the connection does.
+                let _ended = sent.await;
+            }
+        }
+    }
+}
+
+fn send_files(
+    shared: &Shared,
+    outgoing: &Outgoing,
+    events: &mpsc::Sender<SenderEvent>,
+    stopped: &Stopped,
+    (transfer, category): (TransferId, &CategoryId),
+    files: &[Wanted],
+) {
+    let keeper = shared.keepers.iter().find(|keeper| keeper.id == *category);
+    let trees = keeper
+        .map(|keeper| keeper.trees.clone())
+        .unwrap_or_default();
+    for file in files {
+        let mut send = |message: Message| {
+            !lock(stopped).contains(&transfer) && outgoing.bulk_blocking(&message).is_ok()
+        };
+        let sent = send_file(&trees, &shared.signatures, transfer, file, &mut send);
+        let event = match sent {
+            Ok(()) => SenderEvent::Sent {
+                transfer,
+                bytes: file.size,
+            },
+            Err(ContentError::Unwanted) => return,
+            Err(error) => {
+                tracing::info!(%category, "{error}");
+                SenderEvent::Unreadable { transfer }
+            }
+        };
+        let failed = matches!(event, SenderEvent::Unreadable { .. });
+        if events.blocking_send(event).is_err() || failed {
+            return;
+        }
+    }
+}
