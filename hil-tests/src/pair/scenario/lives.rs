@@ -208,11 +208,7 @@ pub(super) fn switchover(trial: &mut Trial) -> Result<Told> {
     let first = trial.stand()?;
     let from = trial.bed.now();
     for (asked, to) in [(first, other(first)), (first, first)] {
-        trial.note(&format!("switchover, asked of {}", name(asked)));
-        let command = PairCommand::Switchover {
-            reason: "trial".to_owned(),
-        };
-        trial.order(asked, Request::Pair { command })?;
+        trial.switch_over(asked, "trial")?;
         trial.wait_serves(to)?;
         trial.wait_stands()?;
         trial.pass(trial.pace.settle);
