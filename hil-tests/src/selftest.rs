@@ -20,8 +20,6 @@ use fencepost_hil::wire::SharedPort;
 use fencepost_hil::wire::traffic::Traffic;
 use fencepost_hil::wire::veth::Veth;
 
-use crate::pairs::program;
-
 /// Generous: the machine may share its processors with a compiler.
 const LONG: Duration = Duration::from_secs(120);
 const COMMAND: Duration = Duration::from_secs(30);
@@ -85,8 +83,6 @@ pub(crate) fn run() -> Result<()> {
         "power cut: lines float, what was synced is there afterwards",
         |bed| bed.power_cut(&hello),
     )?;
-    drop(bed);
-    pair::run_machines(&program(None)?).context("step: the pair's machines")?;
     println!("hil: all steps passed");
     Ok(())
 }

@@ -216,19 +216,7 @@ impl Machine {
         node.guest().is_ok_and(|guest| guest.hello().is_some())
     }
 
-    /// Waits until its command channel answers.
-    ///
-    /// # Errors
-    /// It does not within this time, or has no power.
-    pub fn wait_up(&self, timeout: Duration) -> Result<()> {
-        self.look().wait_ready(timeout).map(drop)
-    }
-
-    /// Runs a shell script in it; its standard output if it succeeds.
-    ///
-    /// # Errors
-    /// It fails, or the machine is not up.
-    pub fn shell(&self, script: &str) -> Result<String> {
+    fn shell(&self, script: &str) -> Result<String> {
         self.look().guest()?.shell(script, COMMAND)
     }
 

@@ -1,91 +1,55 @@
-//! The pair's beds: two owners are seen, the fence cable fences, and a fenced host is not heard.
+//! The pair's bed: two owners are seen, the fence cable fences, and a fenced host is not heard.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use fencepost::board::RelayState;
 use fencepost_hil::pair::by_hand::{close, fence};
-use fencepost_hil::pair::host::Host as _;
-use fencepost_hil::pair::{Bed, Cabling, VIP, machine, native};
+use fencepost_hil::pair::{Bed, Cabling, VIP, native};
 use fencepost_hil::wire::neighbour::Seen;
 
 /// For anything that is to happen.
 const LONG: Duration = Duration::from_secs(20);
-/// For two machines to boot.
-const BOOT: Duration = Duration::from_secs(240);
 /// Watched for so long at a time.
 const WATCH: Duration = Duration::from_millis(500);
-/// Likewise.
-const WATCH_MACHINES: Duration = Duration::from_secs(5);
-/// What may still be under way after this is lost.
-const LATE: Duration = Duration::from_millis(200);
-/// No agent runs.
-const UNUSED_KEY: &str = "00";
 const POLL: Duration = Duration::from_millis(2);
 
-/// In namespaces.
 pub(super) fn run() -> Result<()> {
-    let (bed, places) = native::build(Cabling::Hot)?;
-    owners(&bed, WATCH, &|index| {
-        places[index]
-            .namespace
-            .address("lan0", &format!("{VIP}/24"))?;
-        Ok(())
-    })
-}
-
-/// With machines, which answer late.
-pub(super) fn run_machines(program: &Path) -> Result<()> {
-    let (bed, mut machines) = machine::build(program, UNUSED_KEY, &machine::wishes())?;
-    for machine in &mut machines {
-        machine.power_on()?;
-    }
-    for machine in &machines {
-        machine.wait_up(BOOT)?;
-        machine.shell("systemctl stop fencepost")?;
-    }
-    owners(&bed, WATCH_MACHINES, &|index| {
-        machines[index].shell(&format!("ip address add {VIP}/24 dev eth0"))?;
-        Ok(())
-    })
-}
-
-/// `own` gives one side the vip.
-fn owners(bed: &Bed, span: Duration, own: &dyn Fn(usize) -> Result<()>) -> Result<()> {
+    let (bed, [host_a, host_b]) = native::build(Cabling::Hot)?;
     for side in &bed.sides {
-        close(bed, side)?;
+        close(&bed, side)?;
         ensure!(
             wait(|| side.relay() == RelayState::Normal),
             "a close did not move the relay"
         );
     }
     let [a, b] = &bed.sides;
-    own(0)?;
+    let vip = format!("{VIP}/24");
+    host_a.namespace.address("lan0", &vip)?;
     ensure!(
         bed.neighbour.wait_answered(bed.now(), LONG),
         "nobody answered for the vip"
     );
-    let seen = watch(bed, span);
+    let seen = watch(&bed);
     ensure!(
         seen.owners[0] > 0 && seen.owners[1] == 0 && seen.dual_ms == 0,
         "one owner was expected: {seen:?}"
     );
     println!("hil: ok  the neighbour sees one owner: {}", told(&seen));
 
-    own(1)?;
-    let seen = watch(bed, span);
+    host_b.namespace.address("lan0", &vip)?;
+    let seen = watch(&bed);
     ensure!(seen.dual_ms > 0, "two owners were not seen: {seen:?}");
     println!("hil: ok  the neighbour sees two owners: {}", told(&seen));
 
-    fence(bed, a)?;
+    fence(&bed, a)?;
     ensure!(
         wait(|| b.relay() == RelayState::Disconnect),
         "the fence cable did not open the other's relay"
     );
     // What was under way when the relay moved has come or is lost.
-    std::thread::sleep(LATE);
-    let seen = watch(bed, span);
+    std::thread::sleep(Duration::from_millis(50));
+    let seen = watch(&bed);
     ensure!(
         seen.owners[1] == 0 && seen.dual_ms == 0 && seen.owners[0] > 0,
         "a fenced host was heard, or the other was not: {seen:?}"
@@ -95,12 +59,12 @@ fn owners(bed: &Bed, span: Duration, own: &dyn Fn(usize) -> Result<()>) -> Resul
     Ok(())
 }
 
-fn watch(bed: &Bed, span: Duration) -> Seen {
+fn watch(bed: &Bed) -> Seen {
     let from = bed.now();
-    std::thread::sleep(span);
+    std::thread::sleep(WATCH);
     let to = bed.now();
     // Answers to the last questions.
-    std::thread::sleep(LATE);
+    std::thread::sleep(Duration::from_millis(50));
     bed.neighbour.seen(from, to)
 }
 
