@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::{Inequality, Plan, SegmentPlan, Side, TURN, settle};
 use crate::board::profile::{DeadManKind, Expiry};
 use crate::config::Site;
+use crate::config::pair::How;
 use crate::node::pair::PairPolicy;
-use crate::node::pair::policy::{LeasePolicy, MeansKind, Standby, Timing};
+use crate::node::pair::policy::{LeasePolicy, MeansKind, MeansPolicy, Standby, Timing};
 use crate::node::policy::Commissioning;
 
 mod chain;
@@ -117,15 +118,32 @@ pub(super) fn judge(site: &Site, plan: &mut Plan) {
         let sentence = "this version does not run a chained pair; topology = \"parallel\" or \"series\" it does";
         return plan.refusals.push(sentence.to_owned());
     };
-    if let (LeasePlan::Refused { why }, true) = (&pair.lease, pair.means.is_empty()) {
+    if let (LeasePlan::Refused { why }, Some(means)) = (&pair.lease, proves_nothing(site, pair)) {
         plan.refusals.push(format!(
-            "nothing could ever prove that the peer is off the wire: this board has no fence wire, and {why}"
+            "nothing could ever prove that the peer is off the wire: {means}, and {why}"
         ));
     }
     let topology = site.config.topology;
     let judge = |segment: &SegmentPlan| settings::refusals(topology, segment);
     let refusals: Vec<String> = plan.segments.iter().flat_map(judge).collect();
     plan.refusals.extend(refusals);
+}
+
+/// What a silent peer is fenced by; its agent is not asked.
+fn first_fence(policy: &PairPolicy) -> Option<&MeansPolicy> {
+    let mut means = policy.means.iter();
+    means.find(|means| means.kind != MeansKind::PeerAgent)
+}
+
+/// Why the means alone prove nothing about a peer that is silent, if they do not.
+fn proves_nothing(site: &Site, pair: &PairPlan) -> Option<&'static str> {
+    let written = site.config.pair.as_ref()?.means.as_ref();
+    if written.is_some_and(|means| means.iter().all(|means| means.how == How::PeerAgent)) {
+        return Some("a silent peer's agent answers no order");
+    }
+    pair.means
+        .is_empty()
+        .then_some("this board has no fence wire")
 }
 
 impl Given {
@@ -135,10 +153,10 @@ impl Given {
         Some(Self {
             timing: policy.timing,
             lease: policy.lease,
-            fence: policy.means.first().map(|means| match means.kind {
+            fence: first_fence(policy).map(|means| match means.kind {
                 MeansKind::FenceWire => TURN + super::command(site).time,
                 // Somebody else's time: not before it is up is it known to have failed.
-                _ => means.timeout,
+                _ => means.hold_back + means.timeout,
             }),
             means: policy.means.iter().map(|means| means.timeout).sum(),
             standby: policy.topology.standby,

@@ -169,7 +169,7 @@ impl Category {
             Contents::Export(_) => {
                 let filter = Filter::new(&FilterSpec::default())?;
                 let directory = export_directory(state, &self.id);
-                Ok(vec![Tree::new(EXPORT_FILE, directory, filter)?.owned()])
+                Ok(vec![Tree::new(EXPORT_FILE, directory, filter)?])
             }
         }
     }

@@ -31,7 +31,7 @@ pub enum ExportError {
         /// Which.
         id: CategoryId,
         /// What about it.
-        error: SqliteError,
+        error: Box<SqliteError>,
     },
     /// The program.
     #[error("category {id}: {error}")]
@@ -39,7 +39,7 @@ pub enum ExportError {
         /// Which.
         id: CategoryId,
         /// What about it.
-        error: HookError,
+        error: Box<HookError>,
     },
     /// It said yes and wrote nothing.
     #[error(
@@ -177,7 +177,7 @@ impl Export {
             .map(|_| ())
             .map_err(|error| ExportError::Hook {
                 id: self.id.clone(),
-                error,
+                error: Box::new(error),
             })
     }
 
@@ -193,7 +193,7 @@ impl Export {
     fn sqlite(&self, error: SqliteError) -> ExportError {
         ExportError::Sqlite {
             id: self.id.clone(),
-            error,
+            error: Box::new(error),
         }
     }
 

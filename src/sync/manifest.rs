@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::diff::Change;
 use crate::digest::{Domain, Hasher};
 use crate::entry::{Entry, Kind, MODE_MAX, Roots};
 use crate::path::RelPath;
@@ -136,19 +137,41 @@ impl Manifest {
         if self.len() > ENTRIES_MAX {
             return Err(ManifestError::TooMany);
         }
-        for (path, entry) in self.iter() {
-            check_entry(path, entry)?;
-            match path.parent() {
-                None if entry.is_dir() => {}
-                None => return Err(ManifestError::TreeNotDirectory(path.clone())),
-                Some(parent) => match self.get(&parent).map(Entry::is_dir) {
-                    Some(true) => {}
-                    Some(false) => return Err(ManifestError::NotInDirectory(path.clone())),
-                    None => return Err(ManifestError::Orphan(path.clone())),
-                },
+        self.iter()
+            .try_for_each(|(path, entry)| self.check_one(path, entry))
+    }
+
+    /// Whether it can be of a tree, given that it comes from one that can, by these changes.
+    pub(crate) fn check_changed(&self, changes: &[Change]) -> Result<(), ManifestError> {
+        if self.len() > ENTRIES_MAX {
+            return Err(ManifestError::TooMany);
+        }
+        for Change { path, old, new } in changes {
+            if let Some(entry) = new {
+                self.check_one(path, entry)?;
+            }
+            let was_dir = old.as_ref().is_some_and(Entry::is_dir);
+            if was_dir && !new.as_ref().is_some_and(Entry::is_dir) {
+                let mut inside = self.within(path).filter(|(below, _)| *below != path);
+                if let Some((below, entry)) = inside.next() {
+                    self.check_one(below, entry)?;
+                }
             }
         }
         Ok(())
+    }
+
+    fn check_one(&self, path: &RelPath, entry: &Entry) -> Result<(), ManifestError> {
+        check_entry(path, entry)?;
+        match path.parent() {
+            None if entry.is_dir() => Ok(()),
+            None => Err(ManifestError::TreeNotDirectory(path.clone())),
+            Some(parent) => match self.get(&parent).map(Entry::is_dir) {
+                Some(true) => Ok(()),
+                Some(false) => Err(ManifestError::NotInDirectory(path.clone())),
+                None => Err(ManifestError::Orphan(path.clone())),
+            },
+        }
     }
 
     /// Hashes bottom-up in one pass: entries come in order, so a directory is complete when a path outside it comes.
@@ -371,6 +394,32 @@ mod tests {
             with("u", file("")),
             Err(ManifestError::TreeNotDirectory(_))
         ));
+    }
+
+    /// Whatever the change, the short check says what the long one says.
+    #[test]
+    fn checking_what_changed_is_checking_all() {
+        let mut candidates = vec![of(&[]), of(&sample()[..1])];
+        for gone in 0..sample().len() {
+            let mut entries = sample();
+            entries.remove(gone);
+            candidates.push(of(&entries));
+            let mut entries = sample();
+            entries[gone].1 = file("in place of it");
+            candidates.push(of(&entries));
+        }
+        for name in ["t/x/y", "t/a-b/y", "t/a/b/c/d", "u", "t/a/new"] {
+            let mut entries = sample();
+            entries.push((name, file("")));
+            candidates.push(of(&entries));
+        }
+        let (mut good, mut bad) = (0, 0);
+        for next in candidates {
+            let short = next.check_changed(&diff(&of(&sample()), &next));
+            assert_eq!(short.is_ok(), next.check().is_ok(), "{next:?}");
+            if short.is_ok() { good += 1 } else { bad += 1 }
+        }
+        assert!(good > 3 && bad > 3, "{good} {bad}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::diff::Change;
 use crate::entry::{Entry, SETGID, SETUID};
 use crate::manifest::Manifest;
 use crate::path::RelPath;
@@ -167,6 +168,27 @@ impl Policy {
 
     /// Whether a manifest is let through.
     pub fn check(&self, manifest: &Manifest) -> Result<(), PolicyError> {
+        self.check_sizes(manifest)?;
+        manifest
+            .iter()
+            .try_for_each(|(path, entry)| self.check_entry(path, entry))
+    }
+
+    /// Whether a manifest is let through that comes from one that was, by these changes.
+    pub(crate) fn check_changed(
+        &self,
+        manifest: &Manifest,
+        changes: &[Change],
+    ) -> Result<(), PolicyError> {
+        self.check_sizes(manifest)?;
+        let news = changes
+            .iter()
+            .filter_map(|change| Some((&change.path, change.new.as_ref()?)));
+        news.into_iter()
+            .try_for_each(|(path, entry)| self.check_entry(path, entry))
+    }
+
+    fn check_sizes(&self, manifest: &Manifest) -> Result<(), PolicyError> {
         let limits = self.limits;
         if u32::try_from(manifest.len()).map_or(true, |held| held > limits.entries_max) {
             return Err(PolicyError::TooMany(manifest.len(), limits.entries_max));
@@ -175,9 +197,7 @@ impl Policy {
         if bytes > limits.total_bytes_max {
             return Err(PolicyError::TooLarge(bytes, limits.total_bytes_max));
         }
-        manifest
-            .iter()
-            .try_for_each(|(path, entry)| self.check_entry(path, entry))
+        Ok(())
     }
 
     fn check_entry(&self, path: &RelPath, entry: &Entry) -> Result<(), PolicyError> {
@@ -240,7 +260,8 @@ impl DeletionGuard {
     /// Whether every tree of `held` is in `next`, and none that had something is empty.
     pub fn check_trees(&self, held: &Manifest, next: &Manifest) -> Result<(), DeletionRefused> {
         for (tree, _) in held.iter().filter(|(path, _)| path.depth() == 1) {
-            match (next.within(tree).count(), held.within(tree).count()) {
+            let some = |manifest: &Manifest| manifest.within(tree).take(2).count();
+            match (some(next), some(held)) {
                 (0, _) => return Err(DeletionRefused::Missing(tree.clone())),
                 (1, 2..) => return Err(DeletionRefused::Emptied(tree.clone())),
                 _ => {}

@@ -17,8 +17,6 @@ pub struct Tree {
     pub root: PathBuf,
     /// What of it is replicated.
     pub filter: Filter,
-    /// Whether nothing else lives in it, so that it may be exchanged as a whole.
-    pub owned: bool,
 }
 
 impl Tree {
@@ -34,15 +32,7 @@ impl Tree {
             name,
             root: root.into(),
             filter,
-            owned: false,
         })
-    }
-
-    /// The same tree, with nothing else in it.
-    #[must_use]
-    pub fn owned(mut self) -> Self {
-        self.owned = true;
-        self
     }
 
     /// First name of all its paths.

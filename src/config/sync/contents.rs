@@ -207,7 +207,9 @@ impl RawCategory {
         let mut roots: Vec<PathBuf> = Vec::new();
         for one in list.iter().take(ROOTS_MAX) {
             let root = normal(one, findings);
-            self.refuse_root(one, &root, shipped, findings);
+            if self.refuse_root(one, &root, shipped, findings) {
+                continue;
+            }
             for other in &roots {
                 if root.starts_with(other) || other.starts_with(&root) {
                     let text = format!("{} is within another root", one.get_ref());
@@ -227,37 +229,36 @@ impl RawCategory {
         roots
     }
 
+    /// Whether it is none, and was refused.
     fn refuse_root(
         &self,
         raw: &Spanned<String>,
         root: &Path,
         shipped: &Shipped,
         findings: &mut Findings,
-    ) {
-        let mut refuse = |text: &str, help: &str| {
-            findings
-                .refuse(Mistake::new(raw.span(), format!("{} {text}", raw.get_ref())).help(help));
-        };
-        if root == Path::new("/") {
-            return refuse("is everything", "name the directories that are meant");
-        }
-        if KERNELS_OWN.iter().any(|own| root.starts_with(own)) {
-            return refuse("is the kernel's own", "export it with a program instead");
-        }
-        if RelPath::try_from(tree_name(root).as_str()).is_err() {
-            return refuse("is too long a path", "at most 255 bytes");
-        }
+    ) -> bool {
         let taken_in: Vec<String> = self
             .node_own
             .iter()
             .map(|it| it.get_ref().clone())
             .collect();
-        if shipped.is_left_out(root, &taken_in).unwrap_or(true) {
-            refuse(
+        let (text, help) = if root == Path::new("/") {
+            ("is everything", "name the directories that are meant")
+        } else if KERNELS_OWN.iter().any(|own| root.starts_with(own)) {
+            ("is the kernel's own", "export it with a program instead")
+        } else if RelPath::try_from(tree_name(root).as_str()).is_err() {
+            ("is too long a path", "at most 255 bytes")
+        } else if shipped.is_left_out(root, &taken_in).unwrap_or(true) {
+            (
                 "is what a node keeps to itself",
                 "docs/sync.md says what that is; `node_own` takes in what may be",
-            );
-        }
+            )
+        } else {
+            return false;
+        };
+        let text = format!("{} {text}", raw.get_ref());
+        findings.refuse(Mistake::new(raw.span(), text).help(help));
+        true
     }
 }
 

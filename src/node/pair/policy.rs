@@ -132,9 +132,11 @@ pub struct MeansPolicy {
     /// Not confirmed after this time, it has failed.
     pub timeout: Duration,
     /// How it is proven to work; `None`: by looks at the own controller, or by the peer's being heard.
+    #[serde(default)]
     pub probe: Option<ProbePolicy>,
     /// Who does not serve waits this long before it is fired, twice as long where rank decides: two that take each
     /// other's power at the same moment both lose it.
+    #[serde(default)]
     pub hold_back: Duration,
 }
 

@@ -195,6 +195,23 @@ fn a_board_that_may_not_use_the_lease_says_which_fact_forbids_it() {
             plan.refusals
         );
     }
+    // Nor does an agent's word help that a silent peer cannot give; a program's does.
+    let agent = "[[means]]\nkind = \"peer-agent\"";
+    let refusals = |means: &str| {
+        let plan = Plan::draw(&site("gpio-monostable", SERIES, "", "", means));
+        plan.refusals.join("\n")
+    };
+    let told = refusals(agent);
+    assert!(
+        told.contains("off the wire: a silent peer's agent answers no order, and"),
+        "{told}"
+    );
+    let program = format!(
+        "{agent}\n[[means]]\nkind = \"external\"\nprogram = \"/bin/fence\"\n\
+         primary = {{ plug = \"1\" }}\nsecondary = {{ plug = \"2\" }}"
+    );
+    let told = refusals(&program);
+    assert!(!told.contains("nothing could ever prove"), "{told}");
     // A sticky expiry alone is not enough.
     let mut bare = site("reference", PARALLEL, OPEN, "", "");
     bare.board.dead_man.kind = DeadManKind::Kick;

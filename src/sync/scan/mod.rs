@@ -213,18 +213,12 @@ impl Scanner {
                 looked.push(self.look(&path, &mut found)?);
             }
         }
-        let mut manifest = self.manifest.clone();
-        looked.iter().for_each(|path| manifest.remove_within(path));
-        for (path, entry) in found.entries.drain(..) {
-            manifest.insert(path, entry);
+        let before = self.put(&looked, found.entries);
+        let judged = self.judge();
+        if judged.is_err() {
+            self.put(&looked, before);
         }
-        self.drop_hollow(&mut manifest, &looked);
-        for tree in self.trees.clone() {
-            self.judge_emptiness(&tree, manifest.within(tree.name()).nth(1).is_some())?;
-        }
-        self.policy.check(&manifest)?;
-        self.manifest = manifest;
-        Ok(found.scan)
+        judged.map(|()| found.scan)
     }
 
     /// Directories that count only for what is replicated in them.
@@ -236,6 +230,29 @@ impl Scanner {
     pub(crate) fn replace(&mut self, manifest: Manifest, kept: BTreeSet<RelPath>) {
         self.manifest = manifest;
         self.kept = kept;
+    }
+
+    /// Puts entries in the place of all that is at and below these paths, and of hollow directories above; what was there.
+    fn put(&mut self, at: &[RelPath], entries: Vec<(RelPath, Entry)>) -> Vec<(RelPath, Entry)> {
+        let mut before = Vec::new();
+        for path in at {
+            let inside = self.manifest.within(path);
+            before.extend(inside.map(|(path, entry)| (path.clone(), entry.clone())));
+            self.manifest.remove_within(path);
+        }
+        for (path, entry) in entries {
+            self.manifest.insert(path, entry);
+        }
+        self.drop_hollow(at, &mut before);
+        before
+    }
+
+    fn judge(&self) -> Result<(), ScanError> {
+        for tree in &self.trees {
+            let filled = self.manifest.within(tree.name()).nth(1).is_some();
+            self.judge_emptiness(tree, filled)?;
+        }
+        Ok(self.policy.check(&self.manifest)?)
     }
 
     /// Looks at a path, or at the nearest directory above it that is known. What was looked at.
@@ -257,18 +274,19 @@ impl Scanner {
     }
 
     /// Directories that are there only for what was chosen in them go when nothing is left in them.
-    fn drop_hollow(&self, manifest: &mut Manifest, looked: &[RelPath]) {
+    fn drop_hollow(&mut self, looked: &[RelPath], gone: &mut Vec<(RelPath, Entry)>) {
         for path in looked {
             let mut above = path.parent();
             while let Some(dir) = above.filter(|dir| dir.depth() > 1) {
                 let Ok(tree) = self.tree_of(&dir) else { break };
                 let verdict = tree.filter.judge(dir.split_tree().1, true);
-                let hollow = verdict == Verdict::Descend || self.kept.contains(&dir);
-                if !hollow || manifest.within(&dir).nth(1).is_some() {
+                let only_way = verdict == Verdict::Descend || self.kept.contains(&dir);
+                if !only_way || self.manifest.within(&dir).nth(1).is_some() {
                     break;
                 }
-                manifest.remove(&dir);
+                let entry = self.manifest.remove(&dir);
                 above = dir.parent();
+                gone.extend(entry.map(|entry| (dir, entry)));
             }
         }
     }

@@ -56,9 +56,9 @@ impl Store {
             areas,
             ..
         } = staged;
-        self.log(Record::Intent(Box::new(intent.clone())))?;
+        self.log(&[Record::Intent(Box::new(intent.clone()))])?;
         self.carry_out(&intent, &areas)?;
-        self.log(Record::Done(intent.number))?;
+        self.log(&[Record::Done(intent.number)])?;
         self.apply(&intent)?;
         self.scanner.replace(manifest, intent.kept.clone());
         self.absent.clear();
@@ -113,7 +113,7 @@ impl Store {
         };
         match self.carry_out(&intent, &areas) {
             Ok(()) => {
-                self.log(Record::Done(intent.number))?;
+                self.log(&[Record::Done(intent.number)])?;
                 self.apply(&intent)?;
                 self.unswept = Some(intent);
                 Ok(Recovered::Forward(record))
@@ -142,7 +142,7 @@ impl Store {
             self.broken = true;
             return Err(StoreError::Torn { path, source });
         }
-        self.log(Record::Undone(intent.number))?;
+        self.log(&[Record::Undone(intent.number)])?;
         Err(StoreError::Undone { path, source })
     }
 

@@ -88,9 +88,10 @@ impl Journal {
         Ok((Self { file, length }, records))
     }
 
-    /// Adds a record, durably.
-    pub(super) fn append(&mut self, record: &Record) -> Result<()> {
-        let bytes = frame(record).ok_or(rustix::io::Errno::FBIG)?;
+    /// Adds records, durably.
+    pub(super) fn append(&mut self, records: &[Record]) -> Result<()> {
+        let frames: Option<Vec<Vec<u8>>> = records.iter().map(frame).collect();
+        let bytes = frames.ok_or(rustix::io::Errno::FBIG)?.concat();
         resolve::write_at(&self.file, &bytes, self.length)?;
         resolve::sync_file(&self.file)?;
         self.length += bytes.len() as u64;
@@ -139,14 +140,14 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let home = Dir::open(place.path()).unwrap();
         let (mut journal, _) = Journal::open(&home).unwrap();
-        journal.append(&Record::Done(1)).unwrap();
+        journal.append(&[Record::Done(1)]).unwrap();
         let whole = std::fs::read(place.path().join("journal")).unwrap();
         let two: Vec<u8> = [whole.clone(), frame(&Record::Undone(2)).unwrap()].concat();
         for cut in whole.len()..two.len() {
             std::fs::write(place.path().join("journal"), &two[..cut]).unwrap();
             let (mut journal, records) = Journal::open(&home).unwrap();
             assert_eq!(records, [Record::Done(1)], "cut at {cut}");
-            journal.append(&Record::Done(3)).unwrap();
+            journal.append(&[Record::Done(3)]).unwrap();
             let (_, records) = Journal::open(&home).unwrap();
             assert_eq!(records, [Record::Done(1), Record::Done(3)]);
         }

@@ -239,8 +239,10 @@ impl Store {
             at: commit::now_s(),
         };
         let number = intent.number;
-        self.log(Record::Intent(Box::new(intent.clone())))?;
-        self.log(Record::Done(number))?;
+        self.log(&[
+            Record::Intent(Box::new(intent.clone())),
+            Record::Done(number),
+        ])?;
         self.apply(&intent)?;
         self.unswept = Some(Box::new(intent));
         self.sweep(&BTreeMap::new())?;
@@ -331,8 +333,8 @@ impl Store {
         Ok(())
     }
 
-    fn log(&mut self, record: Record) -> Result<(), StoreError> {
-        let logged = self.journal.append(&record);
+    fn log(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        let logged = self.journal.append(records);
         self.broken |= logged.is_err();
         logged.map_err(io("write", "the journal"))
     }

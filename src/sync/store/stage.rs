@@ -101,13 +101,13 @@ impl Store {
     /// Contents that a manifest needs and that are nowhere on this node. Forgets what arrived for other manifests.
     pub fn missing(&mut self, manifest: &Manifest) -> Result<Vec<Want>, StoreError> {
         self.usable()?;
-        self.scanner.policy().check(manifest)?;
         let live = self.scanner.manifest();
-        let files = live.iter().filter_map(|(_, entry)| entry.content());
-        let held: HashSet<Digest> = files.map(|(_, content)| content).collect();
+        let changes = diff(live, manifest);
+        self.scanner.policy().check_changed(manifest, &changes)?;
+        let held = held(live, &changes);
         let mut needed = BTreeSet::new();
         let mut wants = Vec::new();
-        for change in diff(live, manifest) {
+        for change in changes {
             let content = change.new.as_ref().and_then(Entry::content);
             let Some((size, content)) = content.filter(|(_, content)| needed.insert(*content))
             else {
@@ -220,8 +220,9 @@ impl Store {
         let record = target.records.last().copied().or(newest);
         let record = record.filter(|record| record.epoch <= target.epoch);
         let record = record.ok_or(StoreError::Root)?;
-        manifest.check()?;
-        self.scanner.policy().check(manifest)?;
+        let changes = diff(&self.applied.manifest, manifest);
+        manifest.check_changed(&changes)?;
+        self.scanner.policy().check_changed(manifest, &changes)?;
         if record.root != manifest.roots().content {
             return Err(StoreError::Root);
         }
@@ -233,7 +234,6 @@ impl Store {
             .records
             .iter()
             .try_for_each(|record| lineage.push(*record))?;
-        let changes = diff(&self.applied.manifest, manifest);
         self.judge_paths(&changes)?;
         if !target.force {
             let deletions = self.scanner.policy().deletions;
@@ -340,6 +340,15 @@ impl Store {
         let size = self.wanted.get(content).copied();
         size.ok_or(StoreError::Unasked(*content))
     }
+}
+
+/// Contents that these changes need and that some file has already.
+fn held(live: &Manifest, changes: &[Change]) -> HashSet<Digest> {
+    let content = |entry: &Entry| entry.content().map(|(_, content)| content);
+    let news = changes.iter().filter_map(|change| change.new.as_ref());
+    let needed: HashSet<Digest> = news.filter_map(content).collect();
+    let files = live.iter().filter_map(|(_, entry)| content(entry));
+    files.filter(|content| needed.contains(content)).collect()
 }
 
 /// Makes what was built durable: by its directory if each of few files was synced as it was made; otherwise by one sync

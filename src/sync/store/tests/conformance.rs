@@ -5,14 +5,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use super::pair::{NODE, Pair, rel};
+use super::pair::{Pair, rel};
 use crate::blocks::signature;
 use crate::filter::FilterSpec;
-use crate::lineage::Epoch;
-use crate::scan::{Note, ScanError, Trust};
+use crate::scan::{Note, Trust};
 use crate::store::StoreError;
 
-fn filter(include: &[&str], exclude: &[&str], node_local: &[&str]) -> FilterSpec {
+pub(super) fn filter(include: &[&str], exclude: &[&str], node_local: &[&str]) -> FilterSpec {
     let list = |patterns: &[&str]| patterns.iter().map(|text| (*text).to_owned()).collect();
     FilterSpec {
         include: list(include),
@@ -21,7 +20,7 @@ fn filter(include: &[&str], exclude: &[&str], node_local: &[&str]) -> FilterSpec
     }
 }
 
-fn chmod(path: impl AsRef<std::path::Path>, mode: u32) {
+pub(super) fn chmod(path: impl AsRef<std::path::Path>, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
@@ -355,105 +354,4 @@ fn special_files_are_told_and_left_alone() {
     pair.sync().unwrap();
     assert_eq!(pair.backup.read("a/b/g"), "x");
     assert!(!pair.backup.at("a/b/c/pipe").exists());
-}
-
-#[test]
-fn an_unreadable_directory_deletes_nothing() {
-    let mut pair = Pair::new();
-    pair.active.write("a/b/c/f", "x");
-    pair.sync().unwrap();
-    chmod(pair.active.at("a/b/c"), 0o000);
-    give_up_reading_everything();
-    for error in [
-        pair.active.store().rescan(&[rel("t/a/b/c")]).unwrap_err(),
-        pair.active.store().scan(Trust::Cache).unwrap_err(),
-    ] {
-        let closed =
-            matches!(&error, ScanError::Unreadable { path, .. } if *path == rel("t/a/b/c"));
-        assert!(closed, "{error}");
-    }
-    assert_eq!(pair.active.store().live().len(), 5);
-    assert_eq!(pair.active.store().publish(Epoch(1), NODE).unwrap(), None);
-    chmod(pair.active.at("a/b/c"), 0o755);
-}
-
-/// This thread can from now on read only what it may; it is a test's own.
-fn give_up_reading_everything() {
-    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
-    let mut sets = capabilities(None).unwrap();
-    let all = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
-    sets.effective.remove(all);
-    sets.permitted.remove(all);
-    set_capabilities(None, sets).unwrap();
-}
-
-#[test]
-fn a_vanished_or_emptied_tree_deletes_nothing() {
-    let mut pair = Pair::new();
-    pair.active.write("a/b/c/f", "x");
-    pair.sync().unwrap();
-    let aside = pair.active.root().with_extension("aside");
-    fs::rename(pair.active.root(), &aside).unwrap();
-    let refused = pair.active.store().scan(Trust::Cache).unwrap_err();
-    assert!(matches!(refused, ScanError::Root { .. }), "{refused}");
-    fs::create_dir(pair.active.root()).unwrap();
-    let refused = pair.active.store().scan(Trust::Cache).unwrap_err();
-    assert!(matches!(refused, ScanError::Emptied { .. }), "{refused}");
-    let refused = pair.active.store().rescan(&[rel("t/a")]).unwrap_err();
-    assert!(matches!(refused, ScanError::Emptied { .. }), "{refused}");
-    pair.active.start().unwrap();
-    let refused = pair.active.store().scan(Trust::Cache).unwrap_err();
-    assert!(
-        matches!(refused, ScanError::Emptied { .. }),
-        "after a restart: {refused}"
-    );
-    // Somebody says that it is meant; the Backup still asks for the same.
-    pair.active.store().accept_empty();
-    pair.active.store().scan(Trust::Cache).unwrap();
-    let refused = pair.sync().unwrap_err();
-    assert!(matches!(refused, StoreError::Deletion(_)), "{refused}");
-    assert_eq!(pair.backup.read("a/b/c/f"), "x");
-    let staged = pair.stage_with(|target| target.force = true).unwrap();
-    pair.backup.store().commit(staged, |_| Ok(())).unwrap();
-    assert!(!pair.backup.at("a").exists());
-}
-
-#[test]
-fn a_scan_of_what_is_dirty_finds_what_a_whole_scan_finds() {
-    let mut pair = Pair::with(filter(&["/a/", "/inc/**/x"], &["*.no"], &[]));
-    pair.active.write("a/b/c/f", "x");
-    pair.active.write("inc/1/2/x", "x");
-    pair.active.store().scan(Trust::Cache).unwrap();
-    type Change = (&'static str, fn(&super::pair::Node));
-    let changes: [Change; 6] = [
-        ("t/a/b/c/f", |node| node.write("a/b/c/f", "y")),
-        ("t/a/new/deep/er", |node| node.write("a/new/deep/er", "y")),
-        ("t/inc/1/3/x", |node| node.write("inc/1/3/x", "y")),
-        ("t/a/b/c/f", |node| {
-            fs::remove_dir_all(node.at("a/b")).unwrap()
-        }),
-        ("t/inc/1/2/x", |node| {
-            fs::remove_file(node.at("inc/1/2/x")).unwrap()
-        }),
-        ("t/a/x.no", |node| node.write("a/x.no", "y")),
-    ];
-    for (dirty, change) in changes {
-        change(&pair.active);
-        pair.active.store().rescan(&[rel(dirty)]).unwrap();
-        let found = pair.active.store().live().clone();
-        pair.active.store().scan(Trust::Nothing).unwrap();
-        assert_eq!(found.roots(), pair.active.store().live().roots(), "{dirty}");
-    }
-}
-
-#[test]
-fn an_edit_of_equal_size_in_one_instant_is_noticed() {
-    let mut pair = Pair::new();
-    for round in 0..50 {
-        pair.active.write("a/b/c/f", format!("{round:04}"));
-        pair.active.store().scan(Trust::Cache).unwrap();
-        pair.active.write("a/b/c/f", format!("{:04}", round + 5000));
-        pair.sync().unwrap();
-        pair.assert_same();
-    }
 }

@@ -152,27 +152,40 @@ fn each_failure_of_the_disk_is_an_error_and_no_mixture() {
     }
 }
 
+/// After the crash somebody takes the place of what was still to come.
 #[test]
 fn a_commit_that_cannot_be_finished_after_a_crash_is_taken_back() {
-    let mut pair = changed_pair();
-    let target = pair.target();
-    let old = walk(&pair.backup.root());
-    pair.fetch(&target.manifest).unwrap();
-    let staged = pair.backup.store().stage(target).unwrap();
-    // Dies with the intent written and the first renames done.
-    inject(Some(Fault::Die(8)));
-    pair.backup.store().commit(staged, |_| Ok(())).unwrap_err();
-    pair.backup.kill();
-    let half = walk(&pair.backup.root());
-    assert_ne!(half, old, "nothing was done yet");
-    // Somebody takes the place of what is still to come.
-    fs::remove_dir_all(pair.backup.at("x/move")).unwrap();
-    fs::remove_dir_all(pair.backup.at("x")).unwrap();
-    let recovered = pair.backup.start();
-    assert!(
-        matches!(recovered, Ok(Recovered::Back(_)) | Err(_)),
-        "{recovered:?}"
-    );
+    let mut taken_back = 0;
+    for at in 0..20 {
+        let mut pair = Pair::new();
+        pair.active.write("a/b/c/f", "old");
+        pair.sync().unwrap();
+        pair.active.write("a/b/c/f", "new");
+        pair.active.write("a/b/c/z", "new");
+        let staged = pair.stage().unwrap();
+        inject(Some(Fault::Die(at)));
+        let done = pair.backup.store().commit(staged, |_| Ok(()));
+        pair.backup.kill();
+        if done.is_ok() {
+            break;
+        }
+        pair.backup.write("a/b/c/z", "mine");
+        let f = match pair.backup.start().unwrap() {
+            Recovered::Back(_) => {
+                taken_back += 1;
+                "old"
+            }
+            Recovered::Clean => "old",
+            Recovered::Forward(_) => "new",
+        };
+        if pair.backup.store().applied().number == 1 {
+            assert_eq!(pair.backup.read("a/b/c/f"), f, "died at {at}");
+        }
+        assert_eq!(pair.backup.read("a/b/c/z"), "mine", "died at {at}");
+        pair.sync().unwrap();
+        pair.assert_same();
+    }
+    assert!(taken_back > 0);
 }
 
 #[test]

@@ -7,3 +7,4 @@ mod disk;
 mod hostile;
 mod pair;
 mod random;
+mod sources;
