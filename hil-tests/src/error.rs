@@ -72,6 +72,9 @@ pub enum RigError {
     /// An input of the rig (package list, module list) does not fit the rest.
     #[error("{0}")]
     Input(String),
+    /// Not the rig's fault: what is under test did not do what it must.
+    #[error("{0}")]
+    Broken(String),
 }
 
 /// Result of the rig.

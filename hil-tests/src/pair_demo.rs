@@ -9,8 +9,9 @@ use fencepost::board::RelayState;
 use fencepost::control::Request;
 use fencepost::node::pair::PairCommand;
 use fencepost::wire::Role;
-use fencepost_hil::pair::agent::Wishes;
 use fencepost_hil::pair::film::{Camera, Film, Seen, draw};
+use fencepost_hil::pair::host::Kind;
+use fencepost_hil::pair::site::Wishes;
 use fencepost_hil::pair::trial::{Trial, name, other};
 use fencepost_hil::wire::neighbour::Seen as Asked;
 
@@ -33,7 +34,7 @@ pub(crate) fn run(program: Option<&PathBuf>, folder: &Path) -> Result<()> {
     println!(
         "each millisecond, and asks each node separately, so that two owners would be seen.\n"
     );
-    let mut trial = Trial::prepare(&program, &Wishes::default())?;
+    let mut trial = Trial::prepare(Kind::Namespaces, &program, &Wishes::default())?;
     let camera = Camera::start(&trial);
     let active = trial.stand()?;
     let mut stage = Stage { trial, camera };
@@ -65,7 +66,7 @@ impl Stage {
     fn killed(&mut self, active: usize) -> Result<usize> {
         let what = format!("kill -9 of the {}'s agent", name(active));
         self.act(&what, |trial| {
-            trial.agents[active].kill();
+            trial.hosts[active].kill()?;
             trial.wait_serves(other(active))?;
             trial.start(active)?;
             trial.wait_stands()
@@ -75,10 +76,10 @@ impl Stage {
     fn slept(&mut self, active: usize) -> Result<usize> {
         let what = format!("the {}'s agent sleeps for 3 s and wakes up", name(active));
         self.act(&what, |trial| {
-            trial.agents[active].freeze()?;
+            trial.hosts[active].freeze()?;
             trial.wait_serves(other(active))?;
             trial.pass(SLEEP);
-            trial.agents[active].thaw()?;
+            trial.hosts[active].thaw()?;
             trial.wait_stands()
         })
     }

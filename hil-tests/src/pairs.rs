@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use fencepost_hil::outcome::{Totals, Verdict};
-use fencepost_hil::pair::agent::Wishes;
+use fencepost_hil::pair::Cabling;
 use fencepost_hil::pair::contest;
-use fencepost_hil::pair::scenario::{self, SCENARIOS, Scenario};
+use fencepost_hil::pair::host::Kind;
+use fencepost_hil::pair::machine;
+use fencepost_hil::pair::scenario::{self, SCENARIOS, Scenario, Setting};
+use fencepost_hil::pair::site::Wishes;
 
 /// What to put a pair through.
 #[derive(Args)]
@@ -21,15 +24,34 @@ pub(crate) struct Pair {
     /// The agent, instead of the one built with this rig.
     #[arg(long)]
     program: Option<PathBuf>,
-    /// The timing profile. On a busy machine the fast one takes its own pauses for the peer's death.
+    /// Where: in namespaces of this kernel at native speed, or in two machines with kernels of their own.
+    #[arg(long, value_enum, default_value_t = Bed::Namespaces)]
+    bed: Bed,
+    /// The timing profile, in namespaces. On a busy machine the fast one takes its own pauses for the peer's death.
     #[arg(long, value_enum, default_value_t = Profile::Default)]
     profile: Profile,
+    /// Side by side with a closed Backup, with a dark one, or one behind the other.
+    #[arg(long, value_enum, default_value_t = Cabled::Hot)]
+    cabling: Cabled,
     /// Print what both agents said, whatever the result.
     #[arg(long)]
     logs: bool,
     /// Also write a JSON line for each to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Bed {
+    Namespaces,
+    Qemu,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Cabled {
+    Hot,
+    Cold,
+    Series,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -54,13 +76,32 @@ pub(crate) fn run(options: &Pair) -> Result<()> {
     if options.list {
         for scenario in SCENARIOS {
             println!("{:20} {}", scenario.name, scenario.shows);
+            if let Some((kind, why)) = scenario.not_on {
+                println!("{:20} not on the bed `{}`: {why}", "", kind.word());
+            }
         }
         return Ok(());
     }
-    let program = program(options.program.as_ref())?;
-    let wishes = Wishes {
-        profile: options.profile.word(),
-        ..Wishes::default()
+    let (kind, mut wishes) = match options.bed {
+        Bed::Namespaces => (
+            Kind::Namespaces,
+            Wishes {
+                profile: options.profile.word(),
+                ..Wishes::default()
+            },
+        ),
+        Bed::Qemu => (Kind::Qemu, machine::wishes()),
+    };
+    wishes.cabling = match options.cabling {
+        Cabled::Hot => Cabling::Hot,
+        Cabled::Cold => Cabling::Cold,
+        Cabled::Series => Cabling::Series,
+    };
+    let setting = Setting {
+        kind,
+        program: program(options.program.as_ref())?,
+        wishes,
+        logs: options.logs,
     };
     let mut file = match &options.json {
         Some(path) => {
@@ -70,7 +111,7 @@ pub(crate) fn run(options: &Pair) -> Result<()> {
     };
     let mut totals = Totals::default();
     for scenario in chosen(&options.scenarios)? {
-        let outcome = scenario::run(&program, scenario, &wishes);
+        let outcome = scenario::run(scenario, &setting);
         let line = serde_json::to_string(&outcome)?;
         if let Some(file) = &mut file {
             writeln!(file, "{line}")?;
@@ -87,7 +128,7 @@ pub(crate) fn run(options: &Pair) -> Result<()> {
             "{verdict:7} {:20} {outage}dual-active {} ms, {:.1} s: {}",
             outcome.scenario, outcome.dual_active_ms, outcome.seconds, outcome.reason
         );
-        if options.logs || outcome.result == Verdict::Fail {
+        if !outcome.log.is_empty() {
             println!("{}", outcome.log);
         }
         totals.count(outcome.result);

@@ -30,14 +30,30 @@ pub const SITE: &str = "/etc/fencepost/fencepost.toml";
 
 /// Everything for `model`'s disk at `disk`.
 pub fn all(model: &Model, disk: &Path) -> Result<Vec<Inject>> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut files = vec![
-        Inject::program(PROGRAM, &program()?, disk)?,
+    let mut files = product(&program()?, disk, |stem, shipped| {
+        model.installed(stem, shipped)
+    })?;
+    files.extend([
         Inject::text(SITE, model.site_toml()),
         executable(
             "/usr/lib/rig/check-app",
             &CHECK_APP.replace("CHECK_FILE", CHECK_FILE),
         ),
+        Inject::text("/usr/lib/rig/bridge.ip", ports(model)),
+    ]);
+    Ok(files)
+}
+
+/// The product for the disk at `disk`, as its package would install it, and started at boot; no site. `profile`: the text of a shipped
+/// profile, by its name, as it is installed here.
+pub fn product(
+    program: &Path,
+    disk: &Path,
+    profile: impl Fn(&str, &str) -> String,
+) -> Result<Vec<Inject>> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut files = vec![
+        Inject::program(PROGRAM, program, disk)?,
         Inject::text(
             "/etc/systemd/system/fencepost.service.d/10-rig.conf",
             DROP_IN,
@@ -46,10 +62,9 @@ pub fn all(model: &Model, disk: &Path) -> Result<Vec<Inject>> {
             "/etc/systemd/system/rig.target.wants/fencepost.service",
             "/usr/lib/systemd/system/fencepost.service",
         ),
-        Inject::text("/usr/lib/rig/bridge.ip", ports(model)),
         Inject::text("/etc/group", group()),
     ];
-    files.extend(boards(model, &source.join("boards"))?);
+    files.extend(boards(&source.join("boards"), profile)?);
     files.extend(Inject::tree(
         "/usr/lib/systemd/system",
         &source.join("packaging/systemd"),
@@ -83,7 +98,7 @@ pub fn program() -> Result<PathBuf> {
 }
 
 /// Every shipped profile, as installed on this bench.
-fn boards(model: &Model, from: &Path) -> Result<Vec<Inject>> {
+fn boards(from: &Path, profile: impl Fn(&str, &str) -> String) -> Result<Vec<Inject>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(from).at("cannot list", from)? {
         let path = entry.at("cannot list", from)?.path();
@@ -95,7 +110,7 @@ fn boards(model: &Model, from: &Path) -> Result<Vec<Inject>> {
         let shipped = std::fs::read_to_string(&path).at("cannot read", &path)?;
         files.push(Inject::text(
             format!("/usr/share/fencepost/boards/{stem}.toml"),
-            model.installed(&stem, &shipped),
+            profile(&stem, &shipped),
         ));
     }
     Ok(files)

@@ -1,4 +1,4 @@
-//! An appliance's agent on the pair's bed: its site, its process, and the ways in which it can go wrong.
+//! An agent in a namespace: its process, and the ways in which it can go wrong. Or keepalived in its place.
 //!
 //! What if the rig dies? Its agents die with it, and their boards open.
 
@@ -9,60 +9,26 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fencepost::control::{Answer, Request};
-use fencepost::control_client::{Client, ClientError};
-use fencepost::node::pair::PairStatus;
-use fencepost::node::status::Status;
+use fencepost::control_client::Client;
+use fencepost::node::Stop;
 
-use super::{Side, VIP};
+use super::VIP;
+use super::host::Host;
+use super::native::Place;
+use super::site::{self, Part, Wishes};
 use crate::command::output;
 use crate::error::{AtPath, Result, RigError};
 
-/// Words of a site that differ between scenarios.
-#[derive(Debug, Clone)]
-pub struct Wishes {
-    /// Timing profile.
-    pub profile: &'static str,
-    /// Further lines of `[pair]`.
-    pub pair: &'static str,
-    /// Further tables.
-    pub tables: String,
-}
+/// Longest tail of what an agent said that is shown, lines.
+const SAID: usize = 400;
+/// For an agent that hands over to end.
+const HANDOVER: Duration = Duration::from_secs(10);
 
-impl Wishes {
-    /// After a start no node fences anybody for so long.
-    pub fn boot_hold(&self) -> Duration {
-        match self.profile {
-            "conservative" => Duration::from_secs(30),
-            "default" => Duration::from_secs(3),
-            _ => Duration::from_secs(1),
-        }
-    }
-}
-
-impl Default for Wishes {
-    fn default() -> Self {
-        Self {
-            profile: "fast",
-            pair: "",
-            tables: String::new(),
-        }
-    }
-}
-
-/// Which end of the pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// `node = "primary"`.
-    Primary,
-    /// `node = "secondary"`.
-    Secondary,
-}
-
-/// An agent's place on one side, and the agent if it runs.
+/// An agent's place, and the agent if it runs.
 pub struct Agent {
+    place: Place,
     /// Program and arguments.
     command: Vec<OsString>,
-    folder: PathBuf,
     child: Option<Child>,
 }
 
@@ -89,12 +55,12 @@ impl Agent {
     /// Writes its site; no agent yet. `key`: 64 hex digits that both ends share.
     pub fn prepare(
         program: &Path,
-        side: &Side,
+        place: Place,
         part: Part,
         key: &str,
         wishes: &Wishes,
     ) -> Result<Self> {
-        let mut agent = Self::bare(side);
+        let mut agent = Self::bare(place);
         agent.command = vec![
             program.into(),
             "--config".into(),
@@ -111,8 +77,8 @@ impl Agent {
     }
 
     /// keepalived in the agent's place, as its own documentation would have it; `advert`: its `advert_int`.
-    pub fn keepalived(side: &Side, part: Part, version: u8, advert: &str) -> Result<Self> {
-        let mut agent = Self::bare(side);
+    pub fn keepalived(place: Place, part: Part, version: u8, advert: &str) -> Result<Self> {
+        let mut agent = Self::bare(place);
         let priority = match part {
             Part::Primary => 150,
             Part::Secondary => 100,
@@ -132,16 +98,16 @@ impl Agent {
         Ok(agent)
     }
 
-    fn bare(side: &Side) -> Self {
+    fn bare(place: Place) -> Self {
         Self {
+            place,
             command: Vec::new(),
-            folder: side.folder.clone(),
             child: None,
         }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        self.place.folder.join(name)
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
@@ -151,88 +117,60 @@ impl Agent {
 
     fn site(&self, part: Part, wishes: &Wishes) -> String {
         let place = |name: &str| self.path(name).display().to_string();
-        let node = match part {
-            Part::Primary => "primary",
-            Part::Secondary => "secondary",
+        let tables = format!(
+            "[control]\nsocket = \"{}\"\n\n[state]\ndir = \"{}\"\nruntime_dir = \"{}\"\n\n[adapter]\nbus = \"unix:{}\"\n",
+            self.place.control().display(),
+            place("state"),
+            place("run"),
+            self.place.socket().display(),
+        );
+        let place = site::Place {
+            ports: ["lan0", "wan0", "ha0"],
+            dead_man: Duration::from_secs(1),
+            relink: Duration::ZERO,
+            watchdog: "mode = \"off\"",
+            key_file: &place("pair.key"),
+            tables: &tables,
         };
-        let Wishes {
-            profile,
-            pair,
-            tables,
-        } = wishes;
-        format!(
-            r#"board = "reference"
-topology = "parallel"
-
-[[segment]]
-name = "office"
-at = "segment1"
-ports = ["lan0", "wan0"]
-fail = "disconnect"
-carrier_when_cut = "absent"
-dwell_ms = 20
-relink_ms = 0
-closes_per_hour_max = 1000
-
-[dead_man]
-period_ms = 1000
-
-[watchdog]
-mode = "off"
-
-[pair]
-node = "{node}"
-profile = "{profile}"
-key_file = "{key}"
-{pair}
-
-[[link]]
-name = "cable"
-interface = "ha0"
-primary = "198.51.100.1"
-secondary = "198.51.100.2"
-
-[[link]]
-name = "lan"
-interface = "lan0"
-primary = "192.0.2.2"
-secondary = "192.0.2.3"
-
-[[vip]]
-interface = "lan0"
-primary = "192.0.2.2/24"
-secondary = "192.0.2.3/24"
-virtual = ["{VIP}"]
-
-[control]
-socket = "{control}"
-
-[state]
-dir = "{state}"
-runtime_dir = "{run}"
-
-[adapter]
-bus = "unix:{board}"
-{tables}"#,
-            tables = tables.replace("@power@", &place("power")),
-            key = place("pair.key"),
-            control = place("control"),
-            state = place("state"),
-            run = place("run"),
-            board = place("board"),
-        )
+        let mut wishes = wishes.clone();
+        wishes.tables = wishes
+            .tables
+            .replace("@power@", &self.path("power").display().to_string());
+        site::toml(&place, part, &wishes)
     }
 
-    /// Starts it in its namespace.
-    pub fn start(&mut self, side: &Side) -> Result<()> {
-        self.kill();
+    fn signal(&self, name: &str) -> Result<()> {
+        let Some(child) = &self.child else {
+            return Err(RigError::Input("no agent runs here".to_owned()));
+        };
+        let group = format!("-{}", child.id());
+        output(Command::new("kill").args(["-s", name, "--", &group])).map(drop)
+    }
+
+    fn end(&mut self) {
+        let _gone_already = self.signal("KILL");
+        if let Some(mut child) = self.child.take() {
+            let _ = child.wait();
+        }
+        // keepalived would take a dead helper that nobody has reaped yet for a living one, and not start again; where it is at
+        // home, init reaps.
+        for pid in ["keepalived.pid", "vrrp.pid"] {
+            let _never_there = std::fs::remove_file(self.path(pid));
+        }
+    }
+}
+
+impl Host for Agent {
+    fn start(&mut self) -> Result<()> {
+        self.end();
         let log = self.path("agent.log");
         let said = std::fs::File::options()
             .create(true)
             .append(true)
             .open(&log)
             .at("cannot write", &log)?;
-        let child = side
+        let child = self
+            .place
             .namespace
             .command(Path::new("setpriv"))
             .args(["--pdeathsig", "KILL"])
@@ -249,41 +187,29 @@ bus = "unix:{board}"
         Ok(())
     }
 
-    /// Whether it was started and not ended by us.
-    pub fn runs(&self) -> bool {
-        self.child.is_some()
+    fn kill(&mut self) -> Result<()> {
+        self.end();
+        Ok(())
     }
 
-    /// Ends it at once, as a crash would.
-    pub fn kill(&mut self) {
-        let _gone_already = self.signal("KILL");
-        if let Some(mut child) = self.child.take() {
-            let _ = child.wait();
-        }
-        // keepalived would take a dead helper that nobody has reaped yet for a living one, and not start again; where it is at
-        // home, init reaps.
-        for pid in ["keepalived.pid", "vrrp.pid"] {
-            let _never_there = std::fs::remove_file(self.path(pid));
-        }
+    fn crash(&mut self) -> Result<()> {
+        self.end();
+        self.start()
     }
 
-    /// Stops its threads where they are.
-    pub fn freeze(&self) -> Result<()> {
+    fn freeze(&mut self) -> Result<()> {
         self.signal("STOP")
     }
 
-    /// Lets them go on.
-    pub fn thaw(&self) -> Result<()> {
+    fn thaw(&mut self) -> Result<()> {
         self.signal("CONT")
     }
 
-    /// Whether its means wants the other appliance's power gone.
-    pub fn wants_power_off(&self) -> bool {
+    fn wants_power_off(&self) -> bool {
         self.path("off-wanted").exists()
     }
 
-    /// The other appliance's power is gone, as its means reads it; or there again.
-    pub fn tell_power(&self, off: bool) -> Result<()> {
+    fn tell_power(&mut self, off: bool) -> Result<()> {
         if off {
             return self.write("off-done", "");
         }
@@ -293,50 +219,11 @@ bus = "unix:{board}"
         Ok(())
     }
 
-    /// Asks it to end in order.
-    pub fn terminate(&self) -> Result<()> {
+    fn terminate(&mut self) -> Result<()> {
         self.signal("TERM")
     }
 
-    fn signal(&self, name: &str) -> Result<()> {
-        let Some(child) = &self.child else {
-            return Err(RigError::Input("no agent runs here".to_owned()));
-        };
-        let group = format!("-{}", child.id());
-        output(Command::new("kill").args(["-s", name, "--", &group])).map(drop)
-    }
-
-    /// What it says of itself.
-    pub fn status(&self) -> Option<Status> {
-        match self.ask(Request::Status) {
-            Ok(Answer::Status(status)) => Some(status.node),
-            _ => None,
-        }
-    }
-
-    /// Its part in the pair, as it sees it.
-    pub fn pair(&self) -> Option<PairStatus> {
-        self.status()?.pair
-    }
-
-    /// One question over its control socket.
-    ///
-    /// # Errors
-    /// None runs, or it refuses.
-    pub fn ask(&self, request: Request) -> std::result::Result<Answer, ClientError> {
-        Client::connect(&self.path("control"))?.ask(request)
-    }
-
-    /// The last of what it said.
-    pub fn said(&self, lines: usize) -> String {
-        let said = std::fs::read_to_string(self.path("agent.log")).unwrap_or_default();
-        let mut last: Vec<&str> = said.lines().rev().take(lines).collect();
-        last.reverse();
-        last.join("\n")
-    }
-
-    /// How long an ordered end may take.
-    pub fn wait_ended(&mut self, timeout: Duration) -> bool {
+    fn wait_ended(&mut self, timeout: Duration) -> bool {
         let until = std::time::Instant::now() + timeout;
         while let Some(child) = &mut self.child {
             if !matches!(child.try_wait(), Ok(None)) {
@@ -350,10 +237,61 @@ bus = "unix:{board}"
         }
         true
     }
+
+    fn upgrade(&mut self) -> Result<()> {
+        let kind = Stop::Handover;
+        self.ask(Request::Stop { kind })?;
+        if !self.wait_ended(HANDOVER) {
+            return Err(RigError::Input("the agent did not hand over".to_owned()));
+        }
+        self.start()
+    }
+
+    fn power_off(&mut self) -> Result<()> {
+        // All of it at one instant: nobody may act on a part of it, and the peer must not hear a kernel refuse what its
+        // agent no longer takes.
+        if self.child.is_some() {
+            self.freeze()?;
+        }
+        let namespace = &self.place.namespace;
+        namespace.shell("ip link set ha0 down; ip link set lan0 down; ip link set wan0 down")?;
+        self.end();
+        // A kernel that was never there has no addresses.
+        let vip = format!("{VIP}/32");
+        let _may_be_gone = self
+            .place
+            .namespace
+            .ip(&["address", "del", &vip, "dev", "lan0"]);
+        Ok(())
+    }
+
+    fn power_on(&mut self) -> Result<()> {
+        self.place
+            .namespace
+            .shell("ip link set ha0 up; ip link set lan0 up; ip link set wan0 up")
+            .map(drop)
+    }
+
+    fn ask(&self, request: Request) -> Result<Answer> {
+        Client::connect(&self.place.control())
+            .and_then(|mut client| client.ask(request))
+            .map_err(|error| RigError::Input(error.to_string()))
+    }
+
+    fn said(&self) -> String {
+        let said = std::fs::read_to_string(self.path("agent.log")).unwrap_or_default();
+        let mut last: Vec<&str> = said.lines().rev().take(SAID).collect();
+        last.reverse();
+        last.join("\n")
+    }
+
+    fn control(&self) -> Option<PathBuf> {
+        Some(self.place.control())
+    }
 }
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        self.kill();
+        self.end();
     }
 }

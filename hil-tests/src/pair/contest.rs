@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::agent::Wishes;
+use super::Port;
+use super::host::Kind;
+use super::site::Wishes;
 use super::trial::Trial;
 use crate::error::Result;
 use crate::measure::numbers::Samples;
@@ -151,7 +153,7 @@ fn one(program: &Path, cell: &mut Cell) -> Result<()> {
                 profile,
                 ..Wishes::default()
             };
-            Trial::prepare(program, &wishes)?
+            Trial::prepare(Kind::Namespaces, program, &wishes)?
         }
         System::Keepalived(version, advert) => Trial::keepalived(version, advert)?,
     };
@@ -162,18 +164,18 @@ fn one(program: &Path, cell: &mut Cell) -> Result<()> {
     let from = trial.bed.now();
     match cell.fault {
         Fault::PowerCut => trial.power_off(active)?,
-        Fault::PortLost => trial.side(active).carrier(0, false)?,
-        Fault::Killed => trial.agents[active].kill(),
+        Fault::PortLost => trial.side(active).carrier(Port::Lan, false)?,
+        Fault::Killed => trial.hosts[active].kill()?,
         Fault::Frozen => {
-            trial.agents[active].freeze()?;
+            trial.hosts[active].freeze()?;
             trial.pass(SLEEP);
-            trial.agents[active].thaw()?;
+            trial.hosts[active].thaw()?;
         }
         Fault::Restarted => {
-            trial.agents[active].kill();
+            trial.hosts[active].kill()?;
             trial.start(active)?;
         }
-        Fault::Stopped => trial.agents[active].terminate()?,
+        Fault::Stopped => trial.hosts[active].terminate()?,
     }
     trial.pass(WATCH);
     let seen = trial.since(from).seen;

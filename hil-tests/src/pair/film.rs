@@ -72,7 +72,7 @@ pub struct Film {
 /// Of each node, from when on.
 type Roles = [Vec<(Instant, Seen)>; 2];
 
-/// A camera on both agents; ends with it.
+/// A camera on both agents of a bed whose sockets are here; on another bed both look silent. Ends with it.
 pub struct Camera {
     roles: Arc<Mutex<Roles>>,
     stop: Arc<AtomicBool>,
@@ -84,7 +84,7 @@ impl Camera {
     /// Begins to look.
     pub fn start(trial: &Trial) -> Self {
         let clock = trial.bed.clock;
-        let sockets = [0, 1].map(|index| trial.side(index).folder.join("control"));
+        let sockets = [0, 1].map(|index| trial.hosts[index].control().unwrap_or_default());
         let roles: Arc<Mutex<Roles>> = Arc::default();
         let stop = Arc::new(AtomicBool::new(false));
         let (theirs, stopped) = (Arc::clone(&roles), Arc::clone(&stop));

@@ -1,64 +1,66 @@
-//! Two appliances at native speed, side by side: two network namespaces, two virtual boards with a fence cable, one network with a
-//! neighbour that asks for the vip each millisecond.
+//! Two appliances side by side: two virtual boards with a fence cable, and one network with a neighbour that asks for the vip again
+//! and again.
 //!
 //! ```text
-//!              ┌─ lan0 ─ relay ─┐                 ┌─ relay ─ lan0 ─┐
-//!  namespace a ┤                ├─ switch 1 ── neighbour           ├ namespace b
-//!              ├─ wan0 ─ relay ─┴─ switch 2 ──────┴─ relay ─ wan0 ─┤
-//!              ├─ ha0 ─────────── direct cable ─────────────── ha0 ┤
-//!              └─ board a ═══════ fence cable ═══════════ board b ─┘
+//!           ┌─ lan ─ relay ─┐                 ┌─ relay ─ lan ─┐
+//!    host a ┤               ├─ switch 1 ── neighbour          ├ host b
+//!           ├─ wan ─ relay ─┴─ switch 2 ──────┴─ relay ─ wan ─┤
+//!           ├─ ha ─────────── direct cable ─────────────── ha ┤
+//!           └─ board a ══════ fence cable ═══════════ board b ┘
 //! ```
 //!
-//! Contract: what is true of relays is asked of the boards, what is true of the vip is what the neighbour saw. Needs root (namespaces,
-//! raw sockets). What if the rig dies? Its processes go with it; a namespace left behind has a name that says whose it was.
+//! That is the usual [`cabling`]; there are others. Two beds have these wires in common and differ in what a [`host::Host`] is: a network namespace at native speed ([`native`]), or a
+//! machine with a kernel of its own ([`machine`]).
+//!
+//! Contract: what is true of relays is asked of the boards, what is true of the vip is what the neighbour saw. What if the rig dies? Its
+//! processes and machines go with it; a namespace left behind has a name that says whose it was.
 
 pub mod agent;
+mod boards;
 pub mod by_hand;
+pub mod cabling;
 pub mod contest;
 pub mod film;
+pub mod host;
+pub mod machine;
 mod namespace;
+pub mod native;
 pub mod scenario;
+pub mod site;
 pub mod trial;
 
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use fencepost::board::{RelayState, catalogue};
+use fencepost::board::RelayState;
 use fencepost::config::pair::STANDARD_PORT;
 use fencepost::node::Instant;
-use fencepost::sim::fence_cable::{FenceCable, Wire};
-use fencepost::sim::port::HostPort;
-use fencepost::sim::{Options, VirtualBoard};
-use fencepost_firmware::{Rank, Strapping};
+use fencepost::sim::VirtualBoard;
+use fencepost::sim::fence_cable::Wire;
 
-use crate::board::{Board, Clock};
-use crate::error::{AtPath, Result, RigError};
+use crate::board::Clock;
+use crate::error::Result;
 use crate::priority::above_all;
-use crate::socket::{self, Server};
-use crate::vhost::i2c::Shape;
 use crate::wire::SharedPort;
 use crate::wire::hub::{Hub, Passes};
+use crate::wire::intruder::Intruder;
 use crate::wire::neighbour::{Mac, Neighbour, Setup as Questions};
 use crate::wire::pipe::pipe;
 use crate::wire::segment::{Cables, End, Segment, Setup};
-use crate::wire::veth::Veth;
 
+use boards::{SharedBoard, SharedCable, Ticking, lock};
+
+pub use cabling::Cabling;
 pub use namespace::Namespace;
 
 /// The address that moves.
 pub const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Of the neighbour.
 const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
-/// Between two looks of the boards at their timers and at the fence cable.
-const TICK: Duration = Duration::from_micros(250);
-/// Of the fence cable: an optocoupler.
-const CABLE_DELAY: Duration = Duration::from_micros(50);
 
-/// Two appliances and what lies between them.
+/// Two appliances' boards, and what lies between them.
 pub struct Bed {
     /// Everything here is on this clock.
     pub clock: Clock,
@@ -66,10 +68,12 @@ pub struct Bed {
     pub sides: [Side; 2],
     /// Who asks for the vip.
     pub neighbour: Neighbour,
-    cable: Arc<Mutex<FenceCable>>,
+    /// Who listens to the heartbeats on the direct cable.
+    pub intruder: Intruder,
+    cable: SharedCable,
     silence: [Arc<Silence>; 2],
     _boards: Ticking,
-    _switches: [Hub; 3],
+    _switches: Vec<Hub>,
     _folder: tempfile::TempDir,
 }
 
@@ -80,53 +84,61 @@ struct Silence {
     network: AtomicBool,
 }
 
-/// One appliance's place: no agent yet.
-pub struct Side {
-    /// Where its agent runs.
-    pub namespace: Namespace,
-    /// Where its files are.
-    pub folder: PathBuf,
-    /// Hardware address of `lan0`.
+/// A port of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// The segment's first: the vip is there.
+    Lan,
+    /// The segment's second.
+    Wan,
+    /// The direct cable's.
+    Ha,
+}
+
+/// Shows carrier to a port of a host.
+pub type Carrier = Arc<dyn Fn(Port, bool) -> Result<()> + Send + Sync>;
+
+/// A host's cable ends, before anything is wired.
+pub struct Ports {
+    /// Ends of the cables into it.
+    pub lan: SharedPort,
+    /// See [`Port::Wan`].
+    pub wan: SharedPort,
+    /// See [`Port::Ha`].
+    pub ha: SharedPort,
+    /// Hardware address of its lan port.
     pub mac: Mac,
-    board: Arc<Mutex<VirtualBoard>>,
+    /// Their carrier.
+    pub carrier: Carrier,
+}
+
+/// One appliance's board and wires.
+pub struct Side {
+    /// Hardware address of its lan port.
+    pub mac: Mac,
+    board: SharedBoard,
     segment: Segment,
-    ports: [Arc<Veth>; 2],
-    cable: Arc<Veth>,
-    _server: Server,
-}
-
-/// Keeps both boards and the cable between them going; ends with it.
-struct Ticking {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+    carrier: Carrier,
 }
 
 impl Bed {
-    /// Builds it. Links come back at once after a relay moved: what is measured is our own part.
-    ///
-    /// # Errors
-    /// Without the right to make namespaces, or the tools to.
-    pub fn build() -> Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("hil-pair-")
-            .tempdir()
-            .at("cannot make", "a folder for the pair")?;
-        let clock = Clock::start();
-        let a = Plugged::new('a', Rank::Preferred, folder.path(), clock)?;
-        let b = Plugged::new('b', Rank::Ordinary, folder.path(), clock)?;
-        for (number, side) in (1..).zip([&a.side, &b.side]) {
-            side.namespace
-                .address("ha0", &format!("198.51.100.{number}/30"))?;
-            side.namespace
-                .address("lan0", &format!("192.0.2.{}/24", number + 1))?;
-        }
-        let cable = Arc::new(Mutex::new(FenceCable::new(CABLE_DELAY)));
-        let boards = [Arc::clone(&a.side.board), Arc::clone(&b.side.board)];
-        let boards = above_all(|| Ticking::start(clock, boards, Arc::clone(&cable)));
+    /// Wires two hosts. Links come back at once after a relay moved: what is measured is our own part. `question_every`: the neighbour's
+    /// pace. `folder` goes with the bed.
+    fn wire(
+        clock: Clock,
+        cabling: Cabling,
+        boards: [SharedBoard; 2],
+        hosts: [Ports; 2],
+        question_every: Duration,
+        folder: tempfile::TempDir,
+    ) -> Self {
+        let [ours, theirs] = boards.clone();
+        let [a, b] = hosts;
+        let (tapped, intruder) = pipe();
+        let heartbeats = [&a.ha, &b.ha, &tapped].map(SharedPort::clone);
+        let (a, b) = (Plugged::new(a, ours, clock), Plugged::new(b, theirs, clock));
+        let cable = boards::cable();
+        let ticking = above_all(|| Ticking::start(clock, boards, Arc::clone(&cable)));
         let (asked, neighbour) = pipe();
         let silence: [Arc<Silence>; 2] = Default::default();
         let through = |over: fn(&Silence) -> &AtomicBool| -> Passes {
@@ -137,14 +149,12 @@ impl Bed {
                 !(silent && is_heartbeat(frame))
             })
         };
-        let cables = [a.cable, b.cable].map(|end| end as SharedPort);
         // They carry what the agents judge each other by: a busy rig must not look like a broken wire.
         let switches = above_all(|| {
-            [
-                Hub::filter(&[a.lan, b.lan, asked], &through(|from| &from.network)),
-                Hub::filter(&cables, &through(|from| &from.cable)),
-                Hub::join(&[a.wan, b.wan]),
-            ]
+            let lan = through(|from| &from.network);
+            let mut hubs = cabling.switches([a.lan, a.wan], [b.lan, b.wan], asked, &lan);
+            hubs.push(Hub::filter(&heartbeats, &through(|from| &from.cable)));
+            hubs
         });
         let neighbour = Neighbour::start(
             clock,
@@ -153,18 +163,20 @@ impl Bed {
                 address: NEIGHBOUR,
                 vip: VIP,
                 owners: vec![a.side.mac, b.side.mac],
+                every: question_every,
             },
         );
-        Ok(Self {
+        Self {
             clock,
             sides: [a.side, b.side],
             neighbour,
+            intruder: Intruder::listen(&intruder, is_heartbeat),
             cable,
             silence,
-            _boards: boards,
+            _boards: ticking,
             _switches: switches,
             _folder: folder,
-        })
+        }
     }
 
     /// Now.
@@ -181,11 +193,11 @@ impl Bed {
     /// Whether the direct cable is plugged in.
     ///
     /// # Errors
-    /// The kernel says no.
+    /// The host's kernel or machine says no.
     pub fn plug_cable(&self, plugged: bool) -> Result<()> {
         self.sides
             .iter()
-            .try_for_each(|side| side.cable.set_link(plugged))
+            .try_for_each(|side| side.carrier(Port::Ha, plugged))
     }
 
     /// Breaks or mends the wires that leave one board.
@@ -205,17 +217,12 @@ impl Side {
         &self.segment
     }
 
-    /// Carrier of its data port 0 or 1. A move of the relay decides anew.
+    /// Carrier of a port. A move of the relay decides anew for its two.
     ///
     /// # Errors
-    /// The kernel says no.
-    pub fn carrier(&self, port: usize, up: bool) -> Result<()> {
-        self.ports[port].set_link(up)
-    }
-
-    /// Where the board is served.
-    pub fn socket(&self) -> PathBuf {
-        self.folder.join("board")
+    /// The host's kernel or machine says no.
+    pub fn carrier(&self, port: Port, up: bool) -> Result<()> {
+        (self.carrier)(port, up)
     }
 
     /// The board, held still.
@@ -237,40 +244,25 @@ struct Plugged {
     side: Side,
     lan: SharedPort,
     wan: SharedPort,
-    cable: Arc<Veth>,
 }
 
 impl Plugged {
-    fn new(name: char, rank: Rank, folder: &Path, clock: Clock) -> Result<Self> {
-        let folder = folder.join(name.to_string());
-        std::fs::create_dir(&folder).at("cannot make", &folder)?;
-        let namespace = Namespace::add(&format!("fencepost-{}-{name}", std::process::id()))?;
-        let board = Arc::new(Mutex::new(board(rank)?));
-        let served = Board::new(board.clone(), clock);
-        let server = above_all(|| socket::serve(&folder.join("board"), served, Shape::Plain))?;
-        // Names of links are fifteen bytes at most, and those of the rig's own ends are this machine's.
-        let ours = |port: &str| format!("fp{}{name}{port}", std::process::id() % 1_000_000);
-        let host_a = Veth::create(&ours("l"), namespace.name(), "lan0")?;
-        let host_b = Veth::create(&ours("w"), namespace.name(), "wan0")?;
-        let cable = Veth::create(&ours("h"), namespace.name(), "ha0")?;
-        let mac = namespace.mac("lan0")?;
+    fn new(host: Ports, board: SharedBoard, clock: Clock) -> Self {
         let ((net_a, lan), (net_b, wan)) = (pipe(), pipe());
-        let contacts = Arc::clone(&board);
-        let ports = [Arc::clone(&host_a), Arc::clone(&host_b)];
-        let carriers = ports.clone();
+        let (contacts, carriers) = (Arc::clone(&board), Arc::clone(&host.carrier));
         let segment = Segment::start(Setup {
             number: 0,
             cables: Cables {
                 net_a,
                 net_b,
-                host_a,
-                host_b,
+                host_a: host.lan,
+                host_b: host.wan,
             },
             contacts: Box::new(move || lock(&contacts).segment_state(0)),
             carrier: Box::new(move |end, up| {
                 let shown = match end {
-                    End::HostA => carriers[0].set_link(up),
-                    End::HostB => carriers[1].set_link(up),
+                    End::HostA => carriers(Port::Lan, up),
+                    End::HostB => carriers(Port::Wan, up),
                     End::NetA | End::NetB => Ok(()),
                 };
                 if let Err(error) = shown {
@@ -281,68 +273,11 @@ impl Plugged {
             clock,
         });
         let side = Side {
-            namespace,
-            folder,
-            mac,
+            mac: host.mac,
             board,
             segment,
-            ports,
-            cable: Arc::clone(&cable),
-            _server: server,
+            carrier: host.carrier,
         };
-        Ok(Self {
-            side,
-            lan,
-            wan,
-            cable,
-        })
-    }
-}
-
-fn board(rank: Rank) -> Result<VirtualBoard> {
-    let wrong = |error: String| RigError::Input(format!("the pair's boards: {error}"));
-    let profile = catalogue::load(&[], "reference").map_err(|error| wrong(error.to_string()))?;
-    let strapping = Strapping::parallel(1).map_err(|error| wrong(error.to_string()))?;
-    let options = Options {
-        seed: rank as u64 + 1,
-        strapping: Some(strapping.with_rank(rank)),
-        ..Options::default()
-    };
-    Ok(VirtualBoard::for_board(&profile, options))
-}
-
-impl Ticking {
-    fn start(
-        clock: Clock,
-        boards: [Arc<Mutex<VirtualBoard>>; 2],
-        cable: Arc<Mutex<FenceCable>>,
-    ) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                {
-                    let [mut a, mut b] = [lock(&boards[0]), lock(&boards[1])];
-                    let now = clock.now();
-                    a.tick(now);
-                    b.tick(now);
-                    lock(&cable).carry(now, [&mut a, &mut b]);
-                }
-                std::thread::sleep(TICK);
-            }
-        });
-        Self {
-            stop,
-            thread: Some(thread),
-        }
-    }
-}
-
-impl Drop for Ticking {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        Self { side, lan, wan }
     }
 }

@@ -1,34 +1,32 @@
-//! One trial of the pair: a bed, two agents, and what is asked of them.
+//! One trial of the pair: a bed, two hosts with their agents, and what is asked of them.
 
 use std::path::Path;
 use std::time::Duration;
 
-use fencepost::board::RelayState;
 use fencepost::control::Request;
 use fencepost::node::Instant;
-use fencepost::node::pair::PairStatus;
+use fencepost::node::pair::{PairCommand, PairStatus};
 use fencepost::sim::chips::Power;
 use fencepost::wire::Role;
 
-use super::agent::{Agent, Part, Wishes};
-use super::{Bed, Side, VIP, by_hand};
+use super::agent::Agent;
+use super::host::{Host, Kind, Pace};
+use super::site::{Part, Wishes};
+use super::{Bed, Cabling, Side, by_hand, machine, native};
 use crate::error::{Result, RigError};
 use crate::outcome::Moment;
 use crate::wire::neighbour::Seen;
 
-/// For anything that is to happen. Far above what it should take: a busy machine must not fail a trial.
-const LONG: Duration = Duration::from_secs(30);
-/// Between looks.
-const POLL: Duration = Duration::from_millis(5);
-/// For answers to the last questions of a span.
-const LAST_ANSWERS: Duration = Duration::from_millis(100);
-
-/// A bed with two agents.
+/// A bed with two hosts. They end first: their files are in the bed's folder.
 pub struct Trial {
+    /// The hosts, in the order of the bed's sides.
+    pub hosts: [Box<dyn Host>; 2],
     /// What is around them.
     pub bed: Bed,
-    /// The agents, in the order of the bed's sides.
-    pub agents: [Agent; 2],
+    /// How long things take here.
+    pub pace: Pace,
+    /// How the two are cabled.
+    pub cabling: Cabling,
     /// What was done and seen.
     pub moments: Vec<Moment>,
     began: Instant,
@@ -52,37 +50,50 @@ pub fn other(index: usize) -> usize {
 }
 
 impl Trial {
-    /// Makes the bed and both agents' places; starts nothing.
-    pub fn prepare(program: &Path, wishes: &Wishes) -> Result<Self> {
-        let bed = Bed::build()?;
+    /// Makes the bed and both hosts; starts nothing. `program`: the agent's.
+    pub fn prepare(kind: Kind, program: &Path, wishes: &Wishes) -> Result<Self> {
         let key = fresh_key()?;
-        let [a, b] = &bed.sides;
-        let agents = [
-            Agent::prepare(program, a, Part::Primary, &key, wishes)?,
-            Agent::prepare(program, b, Part::Secondary, &key, wishes)?,
-        ];
-        Ok(Self::with(bed, agents, wishes.boot_hold()))
+        let (bed, hosts): (Bed, [Box<dyn Host>; 2]) = match kind {
+            Kind::Namespaces => {
+                let (bed, [a, b]) = native::build(wishes.cabling)?;
+                let a = Agent::prepare(program, a, Part::Primary, &key, wishes)?;
+                let b = Agent::prepare(program, b, Part::Secondary, &key, wishes)?;
+                (bed, [Box::new(a), Box::new(b)])
+            }
+            Kind::Qemu => {
+                let (bed, [a, b]) = machine::build(program, &key, wishes)?;
+                (bed, [Box::new(a), Box::new(b)])
+            }
+        };
+        let mut trial = Self::with(bed, hosts, kind.pace(), wishes.boot_hold());
+        trial.cabling = wishes.cabling;
+        Ok(trial)
     }
 
-    /// The same with keepalived in the agents' place: relays closed by hand, and nothing that moves them.
+    /// The same in namespaces with keepalived in the agents' place: relays closed by hand, and nothing that moves them.
     pub fn keepalived(version: u8, advert: &str) -> Result<Self> {
-        let bed = Bed::build()?;
-        let [a, b] = &bed.sides;
-        for side in [a, b] {
+        let (bed, [a, b]) = native::build(Cabling::Hot)?;
+        for side in &bed.sides {
             by_hand::close(&bed, side)?;
         }
-        let agents = [
-            Agent::keepalived(a, Part::Primary, version, advert)?,
-            Agent::keepalived(b, Part::Secondary, version, advert)?,
-        ];
-        Ok(Self::with(bed, agents, Duration::ZERO))
+        let a = Agent::keepalived(a, Part::Primary, version, advert)?;
+        let b = Agent::keepalived(b, Part::Secondary, version, advert)?;
+        let pace = Kind::Namespaces.pace();
+        Ok(Self::with(
+            bed,
+            [Box::new(a), Box::new(b)],
+            pace,
+            Duration::ZERO,
+        ))
     }
 
-    fn with(bed: Bed, agents: [Agent; 2], boot_hold: Duration) -> Self {
+    fn with(bed: Bed, hosts: [Box<dyn Host>; 2], pace: Pace, boot_hold: Duration) -> Self {
         let began = bed.now();
         Self {
             bed,
-            agents,
+            hosts,
+            pace,
+            cabling: Cabling::Hot,
             moments: Vec::new(),
             began,
             held_until: began,
@@ -93,8 +104,23 @@ impl Trial {
     /// Starts one agent.
     pub fn start(&mut self, index: usize) -> Result<()> {
         self.note(&format!("agent {} started", name(index)));
-        self.held_until = self.bed.now() + self.boot_hold;
-        self.agents[index].start(&self.bed.sides[index])
+        self.hold();
+        self.hosts[index].start()
+    }
+
+    /// An agent ends at once, and its supervisor starts it again.
+    pub fn crash(&mut self, index: usize) -> Result<()> {
+        self.note(&format!(
+            "{}: its agent is killed and started again",
+            name(index)
+        ));
+        self.hold();
+        self.hosts[index].crash()
+    }
+
+    /// An agent starts about now: it will not fence for a while.
+    fn hold(&mut self) {
+        self.held_until = self.bed.now() + self.pace.start + self.boot_hold;
     }
 
     /// Starts both and waits until one serves and the other would take over; which one serves.
@@ -150,7 +176,7 @@ impl Trial {
     }
 
     fn stands(&self) -> Option<usize> {
-        let parts = [self.agents[0].pair()?, self.agents[1].pair()?];
+        let parts = [self.hosts[0].pair()?, self.hosts[1].pair()?];
         let serving = parts.iter().position(|part| part.role == Role::Active)?;
         let backup = &parts[other(serving)];
         // Until the Active is bound by its lease, or cannot be, the pair has one way to take over less.
@@ -160,12 +186,9 @@ impl Trial {
             && backup.role == Role::Backup
             && backup.quiet
             && !backup.quarantined
-            && self.bed.sides[other(serving)].relay() == RelayState::Normal;
+            && self.bed.sides[other(serving)].relay() == self.cabling.standby_relay();
         let now = self.bed.now();
-        let answered = self
-            .bed
-            .neighbour
-            .wait_answered(now, Duration::from_millis(200));
+        let answered = self.bed.neighbour.wait_answered(now, self.pace.answer);
         (ready && answered).then_some(serving)
     }
 
@@ -173,13 +196,13 @@ impl Trial {
     pub fn wait_serves(&mut self, index: usize) -> Result<PairStatus> {
         let mut found = None;
         self.wait(&format!("{} serves", name(index)), |trial| {
-            found = trial.agents[index]
+            found = trial.hosts[index]
                 .pair()
                 .filter(|pair| pair.role == Role::Active);
             found.is_some()
         })?;
         let now = self.bed.now();
-        if !self.bed.neighbour.wait_answered(now, LONG) {
+        if !self.bed.neighbour.wait_answered(now, self.pace.long) {
             return Err(self.late(&format!("an answer from {} for the vip", name(index))));
         }
         let status = found.ok_or_else(|| RigError::Input("nobody serves".to_owned()))?;
@@ -194,34 +217,32 @@ impl Trial {
 
     /// Waits for something.
     pub fn wait(&mut self, what: &str, mut good: impl FnMut(&Self) -> bool) -> Result<()> {
-        let until = std::time::Instant::now() + LONG;
+        let until = std::time::Instant::now() + self.pace.long;
         while !good(self) {
             if std::time::Instant::now() > until {
                 return Err(self.late(what));
             }
-            std::thread::sleep(POLL);
+            std::thread::sleep(self.pace.poll);
         }
         Ok(())
     }
 
     fn late(&self, what: &str) -> RigError {
-        RigError::Gone {
-            what: what.to_owned(),
-            reason: format!("it did not come within {} s", LONG.as_secs()),
-        }
+        let limit = self.pace.long.as_secs();
+        RigError::Broken(format!("{what}: it did not come within {limit} s"))
     }
 
     /// How both see themselves, and the last of what they said.
     pub fn said(&self) -> String {
         let said = |index: usize| {
-            let agent = &self.agents[index];
-            let pair = agent.pair().map(|pair| format!("{pair:#?}"));
+            let host = &self.hosts[index];
+            let pair = host.pair().map(|pair| format!("{pair:#?}"));
             let relay = self.bed.sides[index].relay();
             format!(
                 "{}: relay {relay:?}\n{}\n{}\n",
                 name(index),
                 pair.unwrap_or_else(|| "no answer".to_owned()),
-                agent.said(400)
+                host.said()
             )
         };
         said(0) + &said(1)
@@ -235,16 +256,16 @@ impl Trial {
     /// Now, and what the neighbour saw since `from`.
     pub fn since(&self, from: Instant) -> Span {
         let to = self.bed.now();
-        std::thread::sleep(LAST_ANSWERS);
+        std::thread::sleep(self.pace.last_answers);
         Span {
             seen: self.bed.neighbour.seen(from, to),
             length_ms: to.since(from).as_secs_f64() * 1000.0,
         }
     }
 
-    /// Milliseconds with two owners since the trial began.
-    pub fn dual_active_ms(&self) -> usize {
-        self.since(self.began).seen.dual_ms
+    /// What the neighbour saw since the trial began.
+    pub fn seen(&self) -> Seen {
+        self.since(self.began).seen
     }
 
     /// Remembers what happened.
@@ -259,10 +280,22 @@ impl Trial {
 
     /// Gives an order; it must be obeyed.
     pub fn order(&mut self, index: usize, request: Request) -> Result<()> {
-        let asked = self.agents[index].ask(request);
+        let asked = self.hosts[index].ask(request);
         asked
             .map(drop)
-            .map_err(|error| RigError::Input(format!("{}: {error}", name(index))))
+            .map_err(|error| RigError::Broken(format!("{}: {error}", name(index))))
+    }
+
+    /// Orders a switchover of the Active `index` until it is obeyed: a peer that has just come may not be ready yet.
+    pub fn switch_over(&mut self, index: usize, reason: &str) -> Result<()> {
+        let command = PairCommand::Switchover {
+            reason: reason.to_owned(),
+        };
+        let request = Request::Pair { command };
+        self.note(&format!("switchover, asked of {}", name(index)));
+        self.wait("a switchover that is obeyed", |trial| {
+            trial.hosts[index].ask(request.clone()).is_ok()
+        })
     }
 
     /// Whether heartbeats pass, over the cable and through the network.
@@ -274,30 +307,17 @@ impl Trial {
 
     /// Host and board of one side lose power, and its cables their light.
     pub fn power_off(&mut self, index: usize) -> Result<()> {
-        // All of it at one instant: nobody may act on a part of it, and the peer must not hear a kernel refuse what its
-        // agent no longer takes.
-        if self.agents[index].runs() {
-            self.agents[index].freeze()?;
-        }
-        let namespace = &self.side(index).namespace;
-        namespace.shell("ip link set ha0 down; ip link set lan0 down; ip link set wan0 down")?;
+        self.hosts[index].power_off()?;
         let now = self.bed.now();
         self.side(index).board().power(now, Power::Off);
-        self.agents[index].kill();
-        // A kernel that was never there has no addresses.
-        let lan = ["address", "del", &format!("{VIP}/32"), "dev", "lan0"];
-        let _may_be_gone = self.side(index).namespace.ip(&lan);
         Ok(())
     }
 
-    /// Power again; its agent is not started.
+    /// Power again; where no supervisor does, nobody starts the agent.
     pub fn power_on(&mut self, index: usize) -> Result<()> {
         let now = self.bed.now();
         self.side(index).board().power(now, Power::On);
-        let namespace = &self.side(index).namespace;
-        namespace
-            .shell("ip link set ha0 up; ip link set lan0 up; ip link set wan0 up")
-            .map(drop)
+        self.hosts[index].power_on()
     }
 
     /// What was done from `from` on, told from there.
@@ -310,6 +330,16 @@ impl Trial {
                 text: moment.text.clone(),
             })
             .collect()
+    }
+
+    /// Whether any relay has moved since `from`.
+    pub fn moved_since(&self, from: Instant) -> bool {
+        let mut moves = self
+            .bed
+            .sides
+            .iter()
+            .flat_map(|side| side.segment().moves());
+        moves.any(|it| it.at >= from)
     }
 
     /// One side.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use fencepost::board::RelayState;
 use fencepost_hil::pair::by_hand::{close, fence};
-use fencepost_hil::pair::{Bed, VIP};
+use fencepost_hil::pair::{Bed, Cabling, VIP, native};
 use fencepost_hil::wire::neighbour::Seen;
 
 /// For anything that is to happen.
@@ -15,7 +15,7 @@ const WATCH: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(2);
 
 pub(super) fn run() -> Result<()> {
-    let bed = Bed::build()?;
+    let (bed, [host_a, host_b]) = native::build(Cabling::Hot)?;
     for side in &bed.sides {
         close(&bed, side)?;
         ensure!(
@@ -25,7 +25,7 @@ pub(super) fn run() -> Result<()> {
     }
     let [a, b] = &bed.sides;
     let vip = format!("{VIP}/24");
-    a.namespace.address("lan0", &vip)?;
+    host_a.namespace.address("lan0", &vip)?;
     ensure!(
         bed.neighbour.wait_answered(bed.now(), LONG),
         "nobody answered for the vip"
@@ -37,7 +37,7 @@ pub(super) fn run() -> Result<()> {
     );
     println!("hil: ok  the neighbour sees one owner: {}", told(&seen));
 
-    b.namespace.address("lan0", &vip)?;
+    host_b.namespace.address("lan0", &vip)?;
     let seen = watch(&bed);
     ensure!(seen.dual_ms > 0, "two owners were not seen: {seen:?}");
     println!("hil: ok  the neighbour sees two owners: {}", told(&seen));

@@ -6,6 +6,7 @@
 
 pub mod cable;
 pub mod hub;
+pub mod intruder;
 pub mod neighbour;
 pub mod pipe;
 pub mod segment;

@@ -4,6 +4,10 @@
 //! address, so that a takeover counts only once it was announced. *Behind the table's back*: sent to each owner's own hardware
 //! address, so that two owners at once are seen even when the table hides one of them.
 //!
+//! An answer that comes late says only that its sender owned the address *some time* between question and answer. Where answers take longer
+//! than a takeover (an emulated machine), two who answered one question need not have owned it at once: they did if no single move of the
+//! address explains what both answered around it.
+//!
 //! What if the machine under the rig sleeps? Then no question is sent, and none is lost: an outage is counted between the last
 //! answered and the next answered *question*, and only where one in between went unanswered.
 
@@ -22,8 +26,12 @@ mod frame;
 pub use frame::Mac;
 use frame::{Arp, ArpKind, Echo, Parsed};
 
-/// Between questions.
+/// Of a [`Neighbour`] that nobody slows down.
 pub const PERIOD: Duration = Duration::from_millis(1);
+/// No takeover is as quick as this: two who both answer a question within it own the address at once.
+const PROMPT: Duration = Duration::from_millis(2);
+/// Nobody takes over twice within this time.
+const BETWEEN_MOVES: Duration = Duration::from_millis(500);
 /// Between questions for the hardware address, while the table has none.
 const RESOLVE_EVERY: u64 = 50;
 /// Questions remembered of each kind: half an hour.
@@ -40,6 +48,8 @@ pub struct Setup {
     pub vip: Ipv4Addr,
     /// Hardware addresses of those who may own it.
     pub owners: Vec<Mac>,
+    /// Between questions.
+    pub every: Duration,
 }
 
 /// What was seen between two instants.
@@ -53,7 +63,7 @@ pub struct Seen {
     pub outage_ms: f64,
     /// How many questions each owner answered.
     pub owners: Vec<usize>,
-    /// Milliseconds in which more than one owner answered.
+    /// Milliseconds in which more than one owned it.
     pub dual_ms: usize,
     /// Longest time without a question, milliseconds: an outage of this size may be the rig's own.
     pub rig_gap_ms: f64,
@@ -63,7 +73,7 @@ pub struct Seen {
 #[derive(Debug, Clone, Copy)]
 struct Question {
     sent: Instant,
-    answered: bool,
+    answered: Option<Instant>,
 }
 
 struct State {
@@ -95,16 +105,17 @@ impl Neighbour {
         }));
         let mut threads = Threads::default();
         let (theirs, out) = (Arc::clone(&state), SharedPort::clone(port));
+        let every = lock(&state).setup.every;
         threads.run(move || {
             for frame in lock(&theirs).ask(clock.now()) {
                 out.send(&frame);
             }
-            std::thread::sleep(PERIOD);
+            std::thread::sleep(every);
             Ok(())
         });
         let (theirs, out) = (Arc::clone(&state), SharedPort::clone(port));
         threads.receive(SharedPort::clone(port), move |frame| {
-            let answer = lock(&theirs).take(frame);
+            let answer = lock(&theirs).take(clock.now(), frame);
             if let Some(answer) = answer {
                 out.send(&answer);
             }
@@ -126,7 +137,7 @@ impl Neighbour {
         let answered = |questions: &[Question]| {
             questions
                 .iter()
-                .filter(|question| question.answered)
+                .filter(|question| question.answered.is_some())
                 .count()
         };
         let owners: Vec<&[Question]> = state
@@ -134,14 +145,13 @@ impl Neighbour {
             .iter()
             .map(|questions| &questions[span(questions)])
             .collect();
-        let shortest = owners.iter().map(|owner| owner.len()).min().unwrap_or(0);
-        let both = |index: &usize| owners.iter().filter(|owner| owner[*index].answered).count() > 1;
+        let every = usize::try_from(state.setup.every.as_millis()).unwrap_or(1);
         let questions = &state.as_user[asked];
         Seen {
             asked: questions.len(),
             answered: answered(questions),
             outage_ms: longest_outage(questions, to).as_secs_f64() * 1000.0,
-            dual_ms: (0..shortest).filter(both).count(),
+            dual_ms: owned_by_two(&owners) * every.max(1),
             owners: owners.iter().map(|owner| answered(owner)).collect(),
             rig_gap_ms: longest_gap(questions).as_secs_f64() * 1000.0,
         }
@@ -157,7 +167,10 @@ impl Neighbour {
         let end = first.partition_point(|question| question.sent < to);
         let answered = |at: usize| {
             let owners = state.behind.iter();
-            owners.map(move |it| it.get(at).is_some_and(|question| question.answered))
+            owners.map(move |it| {
+                it.get(at)
+                    .is_some_and(|question| question.answered.is_some())
+            })
         };
         (begin..end)
             .map(|at| (first[at].sent, answered(at).collect()))
@@ -173,7 +186,7 @@ impl Neighbour {
                 .iter()
                 .rev()
                 .take_while(|question| question.sent >= since)
-                .any(|question| question.answered);
+                .any(|question| question.answered.is_some());
             if newest || std::time::Instant::now() > until {
                 return newest;
             }
@@ -182,13 +195,50 @@ impl Neighbour {
     }
 }
 
+/// How many questions were answered by two who owned the address at once.
+fn owned_by_two(owners: &[&[Question]]) -> usize {
+    let pairs = owners.iter().enumerate();
+    let pairs = pairs.flat_map(|(first, a)| owners[first + 1..].iter().map(move |b| (*a, *b)));
+    let both = |(a, b): (&[Question], &[Question])| {
+        let at_once = |at: &usize| !one_after_the_other(a, b, *at);
+        (0..a.len().min(b.len())).filter(at_once).count()
+    };
+    pairs.map(both).max().unwrap_or(0)
+}
+
+/// Whether question number `at` was not answered by both, or what both answered around it is explained by one move of the address.
+fn one_after_the_other(a: &[Question], b: &[Question], at: usize) -> bool {
+    let (Some(from_a), Some(from_b)) = (a[at].answered, b[at].answered) else {
+        return true;
+    };
+    let sent = a[at].sent;
+    if from_a.max(from_b).since(sent) <= PROMPT {
+        return false;
+    }
+    let around = |questions: &[Question]| -> Vec<(Instant, Instant)> {
+        let near = questions.iter().filter(|it| {
+            it.sent.since(sent) <= BETWEEN_MOVES && sent.since(it.sent) <= BETWEEN_MOVES
+        });
+        near.filter_map(|it| Some((it.sent, it.answered?)))
+            .collect()
+    };
+    let moved = |old: &[(Instant, Instant)], new: &[(Instant, Instant)]| {
+        // The old owner had it at least until its last question was sent, the new one at most since its first answer came.
+        let had = old.iter().map(|(sent, _)| *sent).max();
+        let has = new.iter().map(|(_, came)| *came).min();
+        had <= has
+    };
+    let (a, b) = (around(a), around(b));
+    moved(&a, &b) || moved(&b, &a)
+}
+
 /// From the last answered question to the next, where one between them was not. One that is still unanswered at the end counts up to `to`.
 fn longest_outage(questions: &[Question], to: Instant) -> Duration {
     let mut longest = Duration::ZERO;
     let mut last = questions.first().map(|question| question.sent);
     let mut lost = false;
     for question in questions {
-        if !question.answered {
+        if question.answered.is_none() {
             lost = true;
             continue;
         }
@@ -219,7 +269,7 @@ impl State {
         }
         let question = Question {
             sent: now,
-            answered: false,
+            answered: None,
         };
         self.as_user.push(question);
         let mut frames = Vec::with_capacity(1 + self.setup.owners.len());
@@ -245,7 +295,7 @@ impl State {
     }
 
     /// A frame came; the answer to it, if it asks something.
-    fn take(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
+    fn take(&mut self, now: Instant, frame: &[u8]) -> Option<Vec<u8>> {
         match frame::parse(frame)? {
             Parsed::EchoReply { kind, number } => {
                 let number = usize::try_from(number).ok()?;
@@ -253,7 +303,7 @@ impl State {
                     None => &mut self.as_user,
                     Some(owner) => self.behind.get_mut(owner)?,
                 };
-                questions.get_mut(number)?.answered = true;
+                questions.get_mut(number)?.answered.get_or_insert(now);
                 None
             }
             Parsed::Arp(Arp { kind, from, to }) => {
@@ -281,6 +331,7 @@ mod tests {
                 address: CLIENT,
                 vip: VIP,
                 owners: OWNERS.to_vec(),
+                every: PERIOD,
             },
             table: None,
             as_user: Vec::new(),
@@ -298,13 +349,13 @@ mod tests {
         let mut state = state();
         let asked = state.ask(Instant::ZERO);
         let answer = owner(OWNERS[0], &asked[0]).unwrap();
-        assert_eq!(state.take(&answer), None);
+        assert_eq!(state.take(Instant::ZERO, &answer), None);
         assert_eq!(state.table, Some(OWNERS[0]));
         let asked = state.ask(Instant::from_millis(1));
         assert_eq!(asked[0][..6], OWNERS[0]);
         // Nobody asked: this is what an announcement looks like.
         let announced = frame::resolved((OWNERS[1], VIP), (OWN_MAC, CLIENT));
-        state.take(&announced);
+        state.take(Instant::from_millis(1), &announced);
         assert_eq!(state.ask(Instant::from_millis(2))[0][..6], OWNERS[1]);
     }
 
@@ -317,8 +368,11 @@ mod tests {
                 let answers = [owner(OWNERS[0], &frame), owner(OWNERS[1], &frame)];
                 // The second owner lives for four of the ten milliseconds.
                 let [first, second] = answers;
-                first.map(|frame| state.take(&frame));
-                second.filter(|_| at < 4).map(|frame| state.take(&frame));
+                let now = Instant::from_millis(at);
+                first.map(|frame| state.take(now, &frame));
+                second
+                    .filter(|_| at < 4)
+                    .map(|frame| state.take(now, &frame));
             }
         }
         let neighbour = Neighbour {
@@ -333,9 +387,9 @@ mod tests {
 
     #[test]
     fn an_outage_runs_from_answer_to_answer_and_a_pause_of_our_own_is_none() {
-        let at = |ms, answered| Question {
+        let at = |ms, answered: bool| Question {
             sent: Instant::from_millis(ms),
-            answered,
+            answered: answered.then(|| Instant::from_millis(ms)),
         };
         let asked = [
             at(0, true),
@@ -356,11 +410,44 @@ mod tests {
         );
     }
 
+    /// Questions each 10 ms that were answered `late` ms later, those of `numbers` only.
+    fn answered(numbers: std::ops::Range<u64>, late: u64) -> Vec<Question> {
+        let question = |number: u64| Question {
+            sent: Instant::from_millis(number * 10),
+            answered: numbers
+                .contains(&number)
+                .then(|| Instant::from_millis(number * 10 + late)),
+        };
+        (0..100).map(question).collect()
+    }
+
+    #[test]
+    fn late_answers_of_two_are_no_crime_if_one_move_explains_them() {
+        // The second took over at 505 ms; questions sent before waited in its queue.
+        let (old, new) = (answered(0..50, 5), answered(45..100, 70));
+        assert_eq!(owned_by_two(&[&old, &new]), 0);
+        assert_eq!(owned_by_two(&[&new, &old]), 0);
+    }
+
+    #[test]
+    fn late_answers_of_two_are_seen_if_nothing_explains_them() {
+        let (first, second) = (answered(0..60, 5), answered(40..100, 30));
+        assert_eq!(owned_by_two(&[&first, &second]), 20);
+        let forever = [answered(0..100, 40), answered(0..100, 30)];
+        assert_eq!(owned_by_two(&[&forever[0], &forever[1]]), 100);
+    }
+
+    #[test]
+    fn one_question_that_both_answer_at_once_is_enough() {
+        let (first, second) = (answered(0..51, 1), answered(50..100, 2));
+        assert_eq!(owned_by_two(&[&first, &second]), 1);
+    }
+
     #[test]
     fn it_answers_for_its_own_address() {
         let mut state = state();
         let asked = frame::resolve(OWNERS[0], VIP, CLIENT);
-        let answer = state.take(&asked).unwrap();
+        let answer = state.take(Instant::ZERO, &asked).unwrap();
         assert_eq!(answer[..6], OWNERS[0]);
         assert!(matches!(
             frame::parse(&answer),

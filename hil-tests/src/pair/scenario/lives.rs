@@ -7,8 +7,9 @@ use fencepost::control::Request;
 use fencepost::node::Command;
 use fencepost::node::pair::PairCommand;
 
-use super::{SETTLE, Told, demand, demand_isolated, demand_stays, taken_over, unmoved};
+use super::{Told, demand, demand_isolated, demand_stays, taken_over, unmoved};
 use crate::error::Result;
+use crate::pair::Cabling;
 use crate::pair::trial::{Trial, name, other};
 
 pub(super) fn cold_start(trial: &mut Trial) -> Result<Told> {
@@ -41,8 +42,7 @@ pub(super) fn alone(trial: &mut Trial) -> Result<Told> {
 
 pub(super) fn active_killed(trial: &mut Trial) -> Result<Told> {
     let taken = taken_over(trial, "its agent is killed", |trial, old| {
-        trial.agents[old].kill();
-        Ok(())
+        trial.hosts[old].kill()
     })?;
     demand_isolated(trial, taken.old)?;
     trial.start(taken.old)?;
@@ -53,14 +53,7 @@ pub(super) fn active_killed(trial: &mut Trial) -> Result<Told> {
 pub(super) fn active_restarted(trial: &mut Trial) -> Result<Told> {
     let serving = trial.stand()?;
     let moves = trial.side(serving).segment().moves().len();
-    let outage = unmoved(trial, serving, |trial| {
-        trial.note(&format!(
-            "{}: its agent is killed and started again",
-            name(serving)
-        ));
-        trial.agents[serving].kill();
-        trial.start(serving)
-    })?;
+    let outage = unmoved(trial, serving, |trial| trial.crash(serving))?;
     let moved = trial.side(serving).segment().moves().len() - moves;
     demand(moved == 0, || format!("its relay moved {moved} times"))?;
     let serves = trial.wait_stands()?;
@@ -73,21 +66,21 @@ pub(super) fn active_restarted(trial: &mut Trial) -> Result<Told> {
 
 pub(super) fn active_frozen(trial: &mut Trial) -> Result<Told> {
     let taken = taken_over(trial, "its agent sleeps", |trial, old| {
-        trial.agents[old].freeze()
+        trial.hosts[old].freeze()
     })?;
     demand_isolated(trial, taken.old)?;
-    trial.pass(Duration::from_secs(3));
+    trial.pass(trial.pace.sleep);
     trial.note("it wakes up");
-    trial.agents[taken.old].thaw()?;
+    trial.hosts[taken.old].thaw()?;
     demand_stays(trial, taken.old)?;
     Ok(taken.told("the sleeper woke up fenced and is Backup"))
 }
 
 pub(super) fn active_stopped(trial: &mut Trial) -> Result<Told> {
     let taken = taken_over(trial, "its agent is stopped in order", |trial, old| {
-        trial.agents[old].terminate()
+        trial.hosts[old].terminate()
     })?;
-    let ended = trial.agents[taken.old].wait_ended(Duration::from_secs(30));
+    let ended = trial.hosts[taken.old].wait_ended(trial.pace.long);
     demand(ended, || "the agent did not end".to_owned())?;
     Ok(taken.told("the stopped agent ended by itself"))
 }
@@ -99,6 +92,35 @@ pub(super) fn power_cut(trial: &mut Trial) -> Result<Told> {
     trial.start(taken.old)?;
     demand_stays(trial, taken.old)?;
     Ok(taken.told("with power back it is Backup"))
+}
+
+pub(super) fn kernel_panic(trial: &mut Trial) -> Result<Told> {
+    let taken = taken_over(trial, "its kernel panics", |trial, old| {
+        trial.hosts[old].panic()
+    })?;
+    demand_stays(trial, taken.old)?;
+    Ok(taken.told("booted again it is Backup"))
+}
+
+pub(super) fn machine_paused(trial: &mut Trial) -> Result<Told> {
+    let taken = taken_over(trial, "its machine stands still", |trial, old| {
+        trial.hosts[old].pause()
+    })?;
+    trial.pass(trial.pace.sleep);
+    demand_isolated(trial, taken.old)?;
+    trial.note("it wakes up");
+    let woken = trial.bed.now();
+    trial.hosts[taken.old].resume()?;
+    demand_stays(trial, taken.old)?;
+    let span = trial.since(woken);
+    demand(span.seen.owners[taken.old] == 0, || {
+        format!("the sleeper answered for the vip: {:?}", span.seen)
+    })?;
+    let part = trial.hosts[taken.old].pair();
+    demand(part.is_some_and(|part| !part.bound && part.quiet), || {
+        "the sleeper does not know that it was fenced".to_owned()
+    })?;
+    Ok(taken.told("the sleeper woke up fenced, knew it, and is Backup"))
 }
 
 pub(super) fn both_power_cut(trial: &mut Trial) -> Result<Told> {
@@ -130,8 +152,7 @@ pub(super) fn backup_killed(trial: &mut Trial) -> Result<Told> {
     let backup = other(serving);
     let outage = unmoved(trial, serving, |trial| {
         trial.note(&format!("{}: its agent is killed", name(backup)));
-        trial.agents[backup].kill();
-        Ok(())
+        trial.hosts[backup].kill()
     })?;
     trial.start(backup)?;
     let serves = trial.wait_stands()?;
@@ -142,28 +163,67 @@ pub(super) fn backup_killed(trial: &mut Trial) -> Result<Told> {
     })
 }
 
+pub(super) fn backup_power_cut(trial: &mut Trial) -> Result<Told> {
+    let serving = trial.stand()?;
+    let backup = other(serving);
+    let outage = unmoved(trial, serving, |trial| {
+        trial.note(&format!("{}: power is cut", name(backup)));
+        trial.power_off(backup)
+    })?;
+    trial.note("power is back");
+    trial.power_on(backup)?;
+    trial.start(backup)?;
+    let serves = trial.wait_stands()?;
+    demand(serves == serving, || "the vip moved".to_owned())?;
+    Ok(Told {
+        outage_ms: Some(outage),
+        text: "the Active went on; the Backup came back".to_owned(),
+    })
+}
+
+pub(super) fn upgrade(trial: &mut Trial) -> Result<Told> {
+    let first = trial.stand()?;
+    let from = trial.bed.now();
+    for (backup, active) in [(other(first), first), (first, other(first))] {
+        trial.note(&format!("{}: a new program", name(backup)));
+        trial.hosts[backup].upgrade()?;
+        let serves = trial.wait_stands()?;
+        demand(serves == active, || {
+            format!("the vip moved while {} was worked on", name(backup))
+        })?;
+        trial.switch_over(active, "upgrade")?;
+        trial.wait_serves(backup)?;
+        trial.wait_stands()?;
+    }
+    trial.pass(trial.pace.settle);
+    let span = trial.since(from);
+    Ok(Told {
+        outage_ms: Some(span.seen.outage_ms),
+        text: "one after the other, each as Backup; the vips moved when they were told to"
+            .to_owned(),
+    })
+}
+
 pub(super) fn switchover(trial: &mut Trial) -> Result<Told> {
     let first = trial.stand()?;
     let from = trial.bed.now();
     for (asked, to) in [(first, other(first)), (first, first)] {
-        trial.note(&format!("switchover, asked of {}", name(asked)));
-        let command = PairCommand::Switchover {
-            reason: "trial".to_owned(),
-        };
-        trial.order(asked, Request::Pair { command })?;
+        trial.switch_over(asked, "trial")?;
         trial.wait_serves(to)?;
         trial.wait_stands()?;
-        trial.pass(SETTLE);
+        trial.pass(trial.pace.settle);
     }
-    for side in &trial.bed.sides {
-        demand(side.relay() == RelayState::Normal, || {
-            "a relay moved".to_owned()
-        })?;
-    }
+    let moved = trial.moved_since(from);
+    demand(moved == (trial.cabling != Cabling::Hot), || {
+        "a relay moved that need not, or none that must".to_owned()
+    })?;
     let span = trial.since(from);
     Ok(Told {
         outage_ms: Some(span.seen.outage_ms),
-        text: "there and back; no relay moved".to_owned(),
+        text: match moved {
+            true => "there and back, over both relays".to_owned(),
+            false => "there and back; no relay moved".to_owned(),
+        },
     })
 }
 

@@ -7,7 +7,7 @@ use fencepost::node::pair::PairCommand;
 use fencepost::node::pair::drill::{FenceTest, TestVerdict};
 use fencepost::sim::fence_cable::Wire;
 
-use super::{SETTLE, Told, demand, demand_stays};
+use super::{Told, demand, demand_stays};
 use crate::error::{Result, RigError};
 use crate::pair::trial::{Trial, name, other};
 
@@ -47,9 +47,9 @@ pub(super) fn power_taken(trial: &mut Trial) -> Result<Told> {
     let old = trial.stand_ready()?;
     let from = trial.bed.now();
     trial.note(&format!("{}: it is put to sleep", name(old)));
-    trial.agents[old].freeze()?;
+    trial.hosts[old].freeze()?;
     let until = Instant::now() + LONG;
-    while !trial.agents[other(old)].wants_power_off() {
+    while !trial.hosts[other(old)].wants_power_off() {
         demand(Instant::now() < until, || {
             "nobody wanted its power gone".to_owned()
         })?;
@@ -57,21 +57,21 @@ pub(super) fn power_taken(trial: &mut Trial) -> Result<Told> {
     }
     trial.note(&format!("{} loses its power", name(old)));
     trial.power_off(old)?;
-    trial.agents[other(old)].tell_power(true)?;
+    trial.hosts[other(old)].tell_power(true)?;
     let status = trial.wait_serves(other(old))?;
-    trial.pass(SETTLE);
+    trial.pass(trial.pace.settle);
     let span = trial.since(from);
     let proof = status.proof.unwrap_or_default();
     demand(proof == "fenced by socket", || {
         format!("taken over, {proof}")
     })?;
-    let told = trial.agents[other(old)].pair();
+    let told = trial.hosts[other(old)].pair();
     demand(told.is_some_and(|pair| pair.peer_off), || {
         "it does not say whose power it took".to_owned()
     })?;
     trial.note("somebody switches it on again");
     trial.power_on(old)?;
-    trial.agents[other(old)].tell_power(false)?;
+    trial.hosts[other(old)].tell_power(false)?;
     trial.start(old)?;
     demand_stays(trial, old)?;
     Ok(Told {
@@ -87,7 +87,7 @@ pub(super) fn fence_test(trial: &mut Trial) -> Result<Told> {
         means: None,
         reason: "trial".to_owned(),
     };
-    let refused = trial.agents[other(serving)].ask(Request::Pair {
+    let refused = trial.hosts[other(serving)].ask(Request::Pair {
         command: command.clone(),
     });
     demand(refused.is_err(), || "the Backup tested".to_owned())?;
@@ -119,7 +119,7 @@ pub(super) fn fence_test(trial: &mut Trial) -> Result<Told> {
 fn ended(trial: &mut Trial, serving: usize) -> Result<FenceTest> {
     let mut found = None;
     trial.wait("the end of the fence test", |trial| {
-        let pair = trial.agents[serving].pair();
+        let pair = trial.hosts[serving].pair();
         found = pair.and_then(|pair| pair.fence_test);
         found.as_ref().is_some_and(|test| test.done)
     })?;

@@ -6,8 +6,9 @@ use fencepost::board::RelayState;
 use fencepost::sim::fence_cable::Wire;
 use fencepost::sim::{BoardFault, RelayFault};
 
-use super::{SETTLE, Told, demand, demand_isolated, demand_stays, taken_over, unmoved};
-use crate::error::Result;
+use super::{Told, demand, demand_isolated, demand_stays, taken_over, unmoved};
+use crate::error::{Result, RigError};
+use crate::pair::Port;
 use crate::pair::trial::{Trial, name, other};
 
 pub(super) fn one_link_cut(trial: &mut Trial) -> Result<Told> {
@@ -49,7 +50,7 @@ pub(super) fn parted(trial: &mut Trial, what: &str, silent: &[usize]) -> Result<
     })?;
     let survivor = usize::from(trial.side(0).relay() != RelayState::Normal);
     trial.wait_serves(survivor)?;
-    trial.pass(Duration::from_secs(2));
+    trial.pass(trial.pace.watch);
     let span = trial.since(from);
     demand_isolated(trial, other(survivor))?;
     trial.note("heartbeats pass again");
@@ -58,6 +59,35 @@ pub(super) fn parted(trial: &mut Trial, what: &str, silent: &[usize]) -> Result<
     Ok(Told {
         outage_ms: Some(span.seen.outage_ms),
         text: format!("{} fenced the other and served on", name(survivor)),
+    })
+}
+
+pub(super) fn forged_frames(trial: &mut Trial) -> Result<Told> {
+    let old = trial.stand()?;
+    let serving = other(old);
+    // Words of release and requests for them are worth repeating.
+    trial.switch_over(old, "trial")?;
+    trial.wait_serves(serving)?;
+    trial.wait_stands()?;
+    let mut said = [0, 0];
+    let outage = unmoved(trial, serving, |trial| {
+        trial.note("all of it is said again, whole and damaged");
+        said = [trial.bed.intruder.replay(), trial.bed.intruder.forge()];
+        Ok(())
+    })?;
+    let backup = trial.side(old).relay();
+    demand(backup == trial.cabling.standby_relay(), || {
+        "the Backup was fenced".to_owned()
+    })?;
+    let serves = trial.wait_stands()?;
+    demand(serves == serving, || "the vip moved".to_owned())?;
+    let [again, damaged] = said;
+    if again == 0 {
+        return Err(RigError::Input("no heartbeat was overheard".to_owned()));
+    }
+    Ok(Told {
+        outage_ms: Some(outage),
+        text: format!("nothing moved; {again} frames said again, {damaged} of them damaged too"),
     })
 }
 
@@ -99,9 +129,9 @@ pub(super) fn relay_stuck(trial: &mut Trial) -> Result<Told> {
         format!("the relay cannot be made to stick: {done:?}")
     })?;
     let from = trial.bed.now();
-    trial.agents[serving].kill();
+    trial.hosts[serving].kill()?;
     let status = trial.wait_serves(other(serving))?;
-    trial.pass(SETTLE);
+    trial.pass(trial.pace.settle);
     let span = trial.since(from);
     let proof = status.proof.unwrap_or_default();
     Ok(Told {
@@ -115,8 +145,7 @@ pub(super) fn fence_wire_broken(trial: &mut Trial) -> Result<Told> {
     trial.bed.fence_wire(0, Wire::Broken);
     trial.bed.fence_wire(1, Wire::Broken);
     let taken = taken_over(trial, "its agent is killed", |trial, old| {
-        trial.agents[old].kill();
-        Ok(())
+        trial.hosts[old].kill()
     })?;
     demand(taken.proof.contains("lease"), || {
         format!("taken over, {}", taken.proof)
@@ -127,14 +156,36 @@ pub(super) fn fence_wire_broken(trial: &mut Trial) -> Result<Told> {
 
 pub(super) fn data_port_lost(trial: &mut Trial) -> Result<Told> {
     let taken = taken_over(trial, "its wan port goes dark", |trial, old| {
-        trial.side(old).carrier(1, false)
+        trial.side(old).carrier(Port::Wan, false)
     })?;
     Ok(taken.told("it was released, not fenced"))
 }
 
+pub(super) fn controller_dead(trial: &mut Trial) -> Result<Told> {
+    let taken = taken_over(trial, "its controller is dead", |trial, old| {
+        let now = trial.bed.now();
+        let done = trial
+            .side(old)
+            .board()
+            .inject(now, BoardFault::ControllerDead);
+        demand(done.is_ok(), || {
+            format!("the controller cannot be made to die: {done:?}")
+        })
+    })?;
+    trial.note("its controller lives again");
+    let now = trial.bed.now();
+    // What could begin can end.
+    let _ended = trial
+        .side(taken.old)
+        .board()
+        .clear(now, BoardFault::ControllerDead);
+    demand_stays(trial, taken.old)?;
+    Ok(taken.told("with a controller again it is Backup"))
+}
+
 pub(super) fn vip_port_lost(trial: &mut Trial) -> Result<Told> {
     let taken = taken_over(trial, "its lan port goes dark", |trial, old| {
-        trial.side(old).carrier(0, false)
+        trial.side(old).carrier(Port::Lan, false)
     })?;
     demand(!taken.proof.contains("fence"), || {
         format!("taken over, {}", taken.proof)
