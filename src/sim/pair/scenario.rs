@@ -77,15 +77,20 @@ impl Setup {
             Topology::PARALLEL_COLD,
             Topology::SERIES,
         ];
+        // Draws of their own: worlds without these means stay what they were.
+        let mut aside = dice.clone().fork();
+        let (external, peer_agent) = (aside.chance(250), aside.chance(300));
         let lease = dice.chance(600);
-        let external = dice.chance(250);
+        let topology = dice.pick(&topologies).unwrap_or(Topology::PARALLEL_HOT);
+        let segments = if dice.chance(300) { 2 } else { 1 };
+        let cabled = !lease || dice.chance(700);
         Self {
             pace: Pace::Drawn,
-            topology: dice.pick(&topologies).unwrap_or(Topology::PARALLEL_HOT),
-            segments: if dice.chance(300) { 2 } else { 1 },
+            topology,
+            segments,
             lease,
-            wire: !(lease || external) || dice.chance(700),
-            peer_agent: dice.chance(300),
+            wire: cabled && (lease || !external || aside.chance(700)),
+            peer_agent,
             external,
             lying: false,
             preempt: dice.chance(200).then_some(ms(400)),
