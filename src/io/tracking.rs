@@ -113,7 +113,10 @@ mod tests {
     fn tracker(folder: &tempfile::TempDir, script: &str, limit: Duration) -> Tracker {
         let path = folder.path().join("conntrackd");
         let log = folder.path().join("log");
-        let text = format!("#!/bin/sh\n{script}\nprintf '%s\\n' $1 >> {}\n", log.display());
+        let text = format!(
+            "#!/bin/sh\n{script}\nprintf '%s\\n' $1 >> {}\n",
+            log.display()
+        );
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         Tracker {
