@@ -31,6 +31,8 @@ pub mod recorder;
 pub mod remote_board;
 pub mod services;
 pub mod signals;
+#[cfg(test)]
+mod stand_in;
 pub mod sys;
 pub mod systemd;
 pub mod tracking;

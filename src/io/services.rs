@@ -112,10 +112,10 @@ fn carry_out(
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
     use std::sync::mpsc::{Receiver, channel};
 
     use super::*;
+    use crate::io::stand_in;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -132,8 +132,7 @@ mod tests {
             let path = folder.path().join("systemctl");
             let log = folder.path().join("log");
             let text = format!("#!/bin/sh\n{script}\necho \"$2 $4\" >> {}\n", log.display());
-            fs::write(&path, text).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            stand_in::write(&path, &text);
             Self { folder }
         }
 

@@ -101,11 +101,11 @@ const fn after(role: Role) -> &'static [&'static str] {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
     use std::sync::mpsc::channel;
     use std::time::Instant;
 
     use super::*;
+    use crate::io::stand_in;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -117,8 +117,7 @@ mod tests {
             "#!/bin/sh\n{script}\nprintf '%s\\n' $1 >> {}\n",
             log.display()
         );
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        stand_in::write(&path, &text);
         Tracker {
             client: path.to_string_lossy().into_owned(),
             // As long as a busy machine needs for a shell.

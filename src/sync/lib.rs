@@ -30,6 +30,8 @@ pub mod service;
 pub mod session;
 pub mod settings;
 pub mod sqlite;
+#[cfg(test)]
+mod stand_in;
 pub mod store;
 pub mod tls;
 pub mod tree;

@@ -1,15 +1,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use core::time::Duration;
-use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::hooks::Hook;
 
 fn script(folder: &Path, name: &str, text: &str) -> Hook {
     let path = folder.join(name);
-    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    crate::stand_in::write(&path, &format!("#!/bin/sh\n{text}\n"));
     Hook {
         argv: vec![path.to_str().unwrap().to_owned(), "{staged}".to_owned()],
         limit: Duration::from_secs(600),

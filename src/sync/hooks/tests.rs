@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
@@ -12,8 +11,7 @@ const LONG: Duration = Duration::from_secs(600);
 fn script(text: &str) -> (tempfile::TempDir, Hook) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hook");
-    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    crate::stand_in::write(&path, &format!("#!/bin/sh\n{text}\n"));
     let hook = Hook {
         argv: vec![path.to_str().unwrap().to_owned()],
         limit: LONG,
