@@ -6,6 +6,8 @@ use fencepost_sync::category::{Category, Contents, Files, Source};
 use fencepost_sync::hooks::Hook;
 use fencepost_sync::settings::Settings;
 
+use fencepost_sync::session::CHECK_EVERY;
+
 use super::chain::ms;
 
 /// Patterns shown of one list.
@@ -18,7 +20,7 @@ pub(super) fn write(settings: &Settings, out: &mut String) -> core::fmt::Result 
         out,
         "\nsync over {}, TCP port {port}; compared every {}; {} generations kept",
         ways.join(" and "),
-        ms(settings.verify_every),
+        ms(CHECK_EVERY),
         settings.history
     )?;
     for category in &settings.categories {

@@ -124,10 +124,6 @@ impl Reach {
                 },
             }
         }
-        settings
-            .activations
-            .iter()
-            .for_each(|it| reach.runs(&it.hook));
         reach
     }
 

@@ -50,8 +50,6 @@ pub enum Moment {
     Export,
     /// On the Backup: take the state from the given file.
     Import,
-    /// An activation that somebody asked for.
-    Run,
 }
 
 /// One run of a program.
@@ -59,7 +57,7 @@ pub enum Moment {
 pub struct Call<'a> {
     /// Why.
     pub moment: Moment,
-    /// For which category; none for an activation.
+    /// For which category, in `FENCEPOST_CATEGORY`.
     pub category: Option<&'a CategoryId>,
     /// The staged view, or the file to write or read: in `FENCEPOST_STAGED`, and wherever an argument says [`STAGED`].
     pub staged: Option<&'a Path>,
@@ -212,7 +210,6 @@ impl Moment {
             Self::Reload => "reload",
             Self::Export => "export",
             Self::Import => "import",
-            Self::Run => "run",
         }
     }
 }

@@ -7,12 +7,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
-use crate::hooks::Hook;
 
 /// TCP port of the sync service unless configured otherwise.
 pub const STANDARD_PORT: u16 = 7695;
-/// Most activations.
-pub const ACTIVATIONS_MAX: usize = 64;
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,16 +20,12 @@ pub struct Settings {
     pub quiet: Duration,
     /// Or this long after its first write, whatever goes on; default 100 ms.
     pub hold: Duration,
-    /// Roots are compared with the peer's this often; default 2 s. `InSync` is older than this only if the peer is silent.
-    pub verify_every: Duration,
     /// Every byte is read and hashed again this often; default 15 min.
     pub scrub_every: Duration,
     /// Generations kept for a roll-back; default 10.
     pub history: u16,
     /// What is kept alike, in the order in which it goes.
     pub categories: Vec<Category>,
-    /// Programs that may be asked for by name, on the Backup.
-    pub activations: Vec<Activation>,
     /// What programs of the site need besides the categories' own paths.
     pub hook_paths: HookPaths,
 }
@@ -48,15 +41,6 @@ pub struct Way {
     pub local: SocketAddr,
     /// Where the peer listens.
     pub peer: SocketAddr,
-}
-
-/// A program that somebody may ask for by name: `fencepost sync run NAME` runs it on the Backup.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Activation {
-    /// Its name. The name travels, the program does not: each node has its own.
-    pub name: String,
-    /// What is run.
-    pub hook: Hook,
 }
 
 /// Paths that the site's programs may use besides programs, libraries and the categories' own.

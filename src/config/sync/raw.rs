@@ -25,7 +25,6 @@ pub(in crate::config) struct RawSync {
     history: Option<Spanned<i64>>,
     quiet_ms: Option<Spanned<i64>>,
     hold_ms: Option<Spanned<i64>>,
-    verify_every_ms: Option<Spanned<i64>>,
     scrub_every_s: Option<Spanned<i64>>,
     #[serde(default)]
     hooks_read: Vec<Spanned<String>>,
@@ -88,14 +87,6 @@ pub(in crate::config) fn understand(
         ways: raw.ways(&pair.links, findings),
         quiet: millis("quiet_ms", &raw.quiet_ms, 10, 1, 1_000, findings),
         hold: raw.hold(findings),
-        verify_every: millis(
-            "verify_every_ms",
-            &raw.verify_every_ms,
-            2_000,
-            200,
-            60_000,
-            findings,
-        ),
         scrub_every: Duration::from_secs(raw.scrub_every_s.as_ref().map_or(900, |raw| {
             u64::from(findings.number("scrub_every_s", raw, 60..=604_800_u32))
         })),
@@ -104,7 +95,6 @@ pub(in crate::config) fn understand(
             .as_ref()
             .map_or(10, |raw| findings.number("history", raw, 0..=1_000_u16)),
         categories: all(categories, &shipped, around, findings),
-        activations: Vec::new(),
         hook_paths: HookPaths {
             read: paths(&raw.hooks_read, findings),
             write: paths(&raw.hooks_write, findings),

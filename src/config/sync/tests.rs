@@ -75,8 +75,8 @@ fn defaults_are_the_documented_ones() {
         ("10.0.0.1:7695".to_owned(), "10.0.0.2:7695".to_owned())
     );
     assert_eq!(way.interface.as_deref(), Some("ha0"));
-    let times = [settings.quiet, settings.hold, settings.verify_every];
-    assert_eq!(times, [10, 100, 2_000].map(Duration::from_millis));
+    let times = [settings.quiet, settings.hold];
+    assert_eq!(times, [10, 100].map(Duration::from_millis));
     assert_eq!(settings.scrub_every, Duration::from_secs(900));
     assert_eq!(settings.history, 10);
     let category = &settings.categories[0];
@@ -96,7 +96,6 @@ port = 7000
 history = 3
 quiet_ms = 5
 hold_ms = 50
-verify_every_ms = 1000
 scrub_every_s = 60
 hooks_read = ["/srv/keys"]
 hooks_write = ["/run/app"]

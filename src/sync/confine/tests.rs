@@ -7,7 +7,7 @@ use crate::category::{Category, Exporter, Files, Hooks};
 use crate::category_id::CategoryId;
 use crate::filter::FilterSpec;
 use crate::policy::Policy;
-use crate::settings::{Activation, HookPaths};
+use crate::settings::HookPaths;
 
 fn hook(program: &str) -> Hook {
     Hook {
@@ -42,14 +42,9 @@ fn settings(categories: Vec<Category>) -> Settings {
         ways: Vec::new(),
         quiet: second,
         hold: second,
-        verify_every: second,
         scrub_every: second,
         history: 1,
         categories,
-        activations: vec![Activation {
-            name: "renew".to_owned(),
-            hook: hook("/opt/renew"),
-        }],
         hook_paths: HookPaths {
             read: vec!["/srv/keys".into()],
             write: vec!["/run/app".into()],
@@ -85,12 +80,7 @@ fn the_reach_is_what_is_configured_and_nothing_that_an_argument_names() {
             "/var/lib/fencepost/sync",
         ]
     );
-    for program in [
-        "/opt/firewall/validate",
-        "/opt/app/validate",
-        "/opt/renew",
-        "/srv/keys",
-    ] {
+    for program in ["/opt/firewall/validate", "/opt/app/validate", "/srv/keys"] {
         assert!(reach.read.contains(Path::new(program)), "{program}");
     }
     for never in ["/", "/etc", "/etc/shadow", "/var/lib", "/var/lib/fencepost"] {
