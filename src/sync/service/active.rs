@@ -139,10 +139,10 @@ impl Active<'_> {
                 SenderAction::StopSending { transfer } => {
                     lock(&self.stopped).insert(transfer);
                 }
-                SenderAction::Publish { category } => {
+                SenderAction::Publish { category, after } => {
                     let keepers = &self.shared.keepers;
                     if let Some(keeper) = keepers.iter().find(|keeper| keeper.id == category) {
-                        keeper.ask(Ask::Publish).await;
+                        keeper.ask(Ask::Publish { after }).await;
                     }
                 }
                 SenderAction::Differs { category, changes } => self.differs(&category, &changes),

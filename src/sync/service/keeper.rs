@@ -10,6 +10,7 @@ use tokio::time::{Instant as Deadline, sleep_until};
 use crate::category_id::CategoryId;
 use crate::disk::{self, Disk, Found};
 use crate::frame::Look;
+use crate::lineage::CommitRecord;
 use crate::session::{Own, Standing};
 use crate::settings::Settings;
 use crate::tree::Tree;
@@ -26,8 +27,8 @@ const OPEN_MAX: Duration = Duration::from_secs(300);
 pub(super) enum Ask {
     /// Look now, and answer when it is done.
     Look(Look, oneshot::Sender<Result<(), String>>),
-    /// Publish, even if nothing changed.
-    Publish,
+    /// Publish, even if nothing changed, unless something was published after this commit already.
+    Publish { after: Option<CommitRecord> },
     /// A save of many files begins.
     Begin,
     /// It is complete; answer when it is published.
@@ -248,7 +249,7 @@ impl Keeper {
                 let outcome = self.look(look).await;
                 let _gone = answer.send(outcome);
             }
-            Ask::Publish => self.publish_anew().await,
+            Ask::Publish { after } => self.publish_anew(after).await,
             Ask::Begin => self.gather.open(self.started.elapsed()),
             Ask::Commit(answer) => {
                 self.gather.close();
@@ -283,11 +284,20 @@ impl Keeper {
         self.scan(move |disk| disk.look(look)).await
     }
 
-    async fn publish_anew(&mut self) {
+    /// A look may have published while the session was asking. A commit besides would be one that the Backup, whose tree is the
+    /// same already, never takes up; after a change of roles it would pass for a change made on this node alone.
+    async fn publish_anew(&mut self, after: Option<CommitRecord>) {
         let standing = *self.standing.borrow_and_update();
-        if let Standing::Active { epoch } = standing {
-            let _shown = self.on_disk(move |disk| disk.publish(epoch, true)).await;
-        }
+        let Standing::Active { epoch } = standing else {
+            return;
+        };
+        let publish = move |disk: &mut Disk| {
+            if disk.store().applied().lineage.newest() != after {
+                return Ok(());
+            }
+            disk.publish(epoch, true)
+        };
+        let _shown = self.on_disk(publish).await;
     }
 
     async fn scan(

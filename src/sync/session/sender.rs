@@ -11,7 +11,7 @@ use crate::diff::Change;
 use crate::digest::Digest;
 use crate::entry::Roots;
 use crate::frame::{Capped, Changed, Held, Hello, Look, Message, Refusal, Text, TransferId};
-use crate::lineage::{Epoch, Lineage, NodeId};
+use crate::lineage::{CommitRecord, Epoch, Lineage, NodeId};
 use crate::path::RelPath;
 
 /// What happened.
@@ -91,6 +91,8 @@ pub enum SenderAction {
     Publish {
         /// Of which category.
         category: CategoryId,
+        /// The newest commit as this machine knows it; if there is a newer one by now, that one is told instead.
+        after: Option<CommitRecord>,
     },
     /// The answer to [`SenderEvent::Diff`]: from what the Backup has to what is here.
     Differs {

@@ -293,7 +293,8 @@ impl Track {
         if !self.is_published(common, &local, &basis) {
             if !std::mem::replace(&mut self.publishing, true) {
                 let category = self.own.id.clone();
-                out.push(SenderAction::Publish { category });
+                let after = self.own.lineage.newest();
+                out.push(SenderAction::Publish { category, after });
             }
             return;
         }
