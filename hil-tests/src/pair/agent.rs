@@ -16,6 +16,7 @@ use super::VIP;
 use super::host::Host;
 use super::native::Place;
 use super::site::{self, Part, Wishes};
+use super::sync_service::{self, SyncService};
 use crate::command::output;
 use crate::error::{AtPath, Result, RigError};
 
@@ -30,6 +31,7 @@ pub struct Agent {
     /// Program and arguments.
     command: Vec<OsString>,
     child: Option<Child>,
+    sync: Option<SyncService>,
 }
 
 /// What feeds the other appliance, for a means that takes its power: the rig switches when it sees the wish.
@@ -72,6 +74,7 @@ impl Agent {
         output(Command::new("chmod").arg("600").arg(agent.path("pair.key")))?;
         agent.write("power", POWER)?;
         output(Command::new("chmod").arg("755").arg(agent.path("power")))?;
+        agent.sync = Some(SyncService::prepare(program, &agent.place.folder)?);
         agent.write("site.toml", &agent.site(part, wishes))?;
         Ok(agent)
     }
@@ -103,6 +106,7 @@ impl Agent {
             place,
             command: Vec::new(),
             child: None,
+            sync: None,
         }
     }
 
@@ -132,10 +136,11 @@ impl Agent {
             key_file: &place("pair.key"),
             tables: &tables,
         };
+        let synced = SyncService::place(&self.place.folder).join(sync_service::ROOT);
         let mut wishes = wishes.clone();
-        wishes.tables = wishes
-            .tables
-            .replace("@power@", &self.path("power").display().to_string());
+        for (word, path) in [("@power@", self.path("power")), ("@synced@", synced)] {
+            wishes.tables = wishes.tables.replace(word, &path.display().to_string());
+        }
         site::toml(&place, part, &wishes)
     }
 
@@ -272,6 +277,24 @@ impl Host for Agent {
             .map(drop)
     }
 
+    fn start_sync(&mut self) -> Result<()> {
+        let site = self.path("site.toml");
+        let Some(sync) = &mut self.sync else {
+            return Err(RigError::Input("no sync service on this host".to_owned()));
+        };
+        sync.start(&self.place.namespace, &site)
+    }
+
+    fn kill_sync(&mut self) {
+        if let Some(sync) = &mut self.sync {
+            sync.kill();
+        }
+    }
+
+    fn sync(&self) -> Option<&SyncService> {
+        self.sync.as_ref()
+    }
+
     fn ask(&self, request: Request) -> Result<Answer> {
         Client::connect(&self.place.control())
             .and_then(|mut client| client.ask(request))
@@ -282,7 +305,8 @@ impl Host for Agent {
         let said = std::fs::read_to_string(self.path("agent.log")).unwrap_or_default();
         let mut last: Vec<&str> = said.lines().rev().take(SAID).collect();
         last.reverse();
-        last.join("\n")
+        let sync = self.sync.as_ref().map(SyncService::said);
+        last.join("\n") + &sync.unwrap_or_default()
     }
 
     fn control(&self) -> Option<PathBuf> {

@@ -7,6 +7,7 @@ use fencepost::control::{Answer, Request};
 use fencepost::node::pair::PairStatus;
 use serde::Serialize;
 
+use super::sync_service::SyncService;
 use crate::error::{Result, RigError};
 
 /// What a pair's hosts are.
@@ -62,6 +63,16 @@ pub trait Host: Send {
         Err(RigError::Input(
             "no means of this host takes power".to_owned(),
         ))
+    }
+    /// The state sync service is started beside the agent.
+    fn start_sync(&mut self) -> Result<()> {
+        Err(RigError::Input("no sync service on this host".to_owned()))
+    }
+    /// It ends at once, as in a crash, and nobody starts it again.
+    fn kill_sync(&mut self) {}
+    /// That service, where this machine can reach its files.
+    fn sync(&self) -> Option<&SyncService> {
+        None
     }
     /// One question to the agent.
     ///

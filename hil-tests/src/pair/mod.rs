@@ -27,6 +27,7 @@ mod namespace;
 pub mod native;
 pub mod scenario;
 pub mod site;
+pub mod sync_service;
 pub mod trial;
 
 use std::net::Ipv4Addr;

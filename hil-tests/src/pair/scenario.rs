@@ -6,6 +6,7 @@
 mod lives;
 mod means;
 mod parts;
+mod synced;
 
 use std::path::PathBuf;
 use std::time::Instant as WallInstant;
@@ -77,6 +78,12 @@ const NEEDS_A_KERNEL: Option<(Kind, &str)> = Some((
 const NEEDS_THE_RIGS_SWITCH: Option<(Kind, &str)> = Some((
     Kind::Qemu,
     "the rig's power switch is a program of this kernel: see the bed `namespaces`",
+));
+
+/// What it compares are files of this kernel.
+const NEEDS_THE_RIGS_MOUNTS: Option<(Kind, &str)> = Some((
+    Kind::Qemu,
+    "the rig compares both nodes' files where it can read them: see the bed `namespaces`",
 ));
 
 /// All of them.
@@ -272,6 +279,13 @@ pub const SCENARIOS: &[Scenario] = &[
         hot_only: true,
         not_on: None,
         run: parts::vip_port_lost,
+    },
+    Scenario {
+        name: "synced",
+        shows: "the sync service beside each agent: what the Active saves is on the Backup, and the service's death moves nothing",
+        hot_only: false,
+        not_on: NEEDS_THE_RIGS_MOUNTS,
+        run: synced::synced,
     },
 ];
 

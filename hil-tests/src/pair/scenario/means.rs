@@ -36,6 +36,7 @@ hold_back_ms = 200
 pub(super) fn tables(scenario: &str) -> &'static str {
     match scenario {
         "power-taken" | "fence-test" => ALL,
+        "synced" => super::synced::TABLES,
         _ => "",
     }
 }
