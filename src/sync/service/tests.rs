@@ -93,6 +93,13 @@ impl Node {
         }
     }
 
+    fn generation(&self) -> Option<u64> {
+        match self.ask(Request::Status).ok()?.pop()? {
+            Answer::Status(report) => report.categories.first()?.generation,
+            _ => None,
+        }
+    }
+
     /// It knows that it is Active, and its backup is in sync.
     fn serves(&self) -> bool {
         let answers = self.ask(Request::Status).unwrap_or_default();
@@ -324,6 +331,19 @@ fn a_backup_that_was_away_catches_up() {
     });
     pair.b.start();
     pair.until_same();
+}
+
+/// A commit that only the Active remembers would pass for a split brain once the roles are exchanged.
+#[test]
+fn a_save_while_the_service_was_away_is_one_generation() {
+    let mut pair = Pair::settled(Hooks::default());
+    for round in 0..10 {
+        pair.a.kill();
+        fs::write(pair.a.at("app/f1"), format!("while away: {round}")).unwrap();
+        pair.a.start();
+        pair.until_same();
+        assert_eq!(pair.a.generation(), pair.b.generation());
+    }
 }
 
 #[test]
