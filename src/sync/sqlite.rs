@@ -1,7 +1,7 @@
 //! Live SQLite databases: taken and replaced by SQLite's own means, never by copying their files.
 //!
 //! A copy of `db`, `db-wal` and `db-shm` made while somebody writes is torn, and a `-wal` left beside a new `db` is
-//! replayed into it. So a [`Snapshot`] is made by the backup interface within one read transaction, and [`import`]
+//! replayed into it. So a snapshot is made by the backup interface within one read transaction, and [`import`]
 //! checks it, takes the place of the old database under SQLite's own exclusive lock, and leaves no journal behind.
 
 use core::time::Duration;

@@ -1,6 +1,6 @@
 //! What is in the trees of a category, as a manifest.
 //!
-//! Truth is a walk with `stat`, and a hash of every file whose [`Stamp`] is not known. Whoever watches the trees only
+//! Truth is a walk with `stat`, and a hash of every file whose stamp is not known. Whoever watches the trees only
 //! says where to look. What cannot be read is an error and never an absence: a directory that is not readable, a tree
 //! whose directory is missing, was exchanged for another file system's, or lost all it had, ends the scan, and the
 //! manifest stays what it was.
