@@ -74,28 +74,32 @@ impl Pair {
     /// When something is due next.
     pub(in crate::node) fn next(&self, now: Instant) -> Option<Instant> {
         self.boot?;
-        let mut at = vec![self.heartbeat_at];
-        at.extend(self.means.next());
-        at.extend(self.vips.next(now));
-        at.extend(self.services_next());
-        at.extend(self.claim.as_ref().and_then(Claim::deadline));
-        at.extend(self.lease.drop_at(self.peer.acked_sent_at()));
+        // Asked several times in every turn: nothing is collected.
+        let mut soonest: Option<Instant> = None;
+        let mut offer = |at: Option<Instant>| {
+            if let Some(at) = at.filter(|at| *at > now) {
+                soonest = Some(soonest.map_or(at, |best| best.min(at)));
+            }
+        };
+        offer(Some(self.heartbeat_at));
+        offer(self.means.next());
+        offer(self.vips.next(now));
+        offer(self.services_next());
+        offer(self.claim.as_ref().and_then(Claim::deadline));
+        offer(self.lease.drop_at(self.peer.acked_sent_at()));
         let part = if let Some(active) = &self.active {
-            at.extend(active.deadline());
-            at.push(active.refresh_at());
-            at.push(active.fence_at());
-            at.extend(self.drill.as_ref().and_then(Drill::deadline));
+            offer(active.deadline());
+            offer(Some(active.refresh_at()));
+            offer(Some(active.fence_at()));
+            offer(self.drill.as_ref().and_then(Drill::deadline));
             As::Active
         } else {
-            at.push(self.retries.at());
-            at.extend(self.lease.expires_at(Relay::Opens));
-            at.extend(self.lease.expires_at(Relay::Doubtful));
+            offer(Some(self.retries.at()));
+            offer(self.lease.expires_at(Relay::Opens));
+            offer(self.lease.expires_at(Relay::Doubtful));
             As::Backup
         };
-        at.extend(self.suspect_in(now, part).map(|left| now + left));
-        at.into_iter()
-            .filter(|at| *at > now)
-            .min()
-            .or(Some(self.heartbeat_at))
+        offer(self.suspect_in(now, part).map(|left| now + left));
+        soonest.or(Some(self.heartbeat_at))
     }
 }

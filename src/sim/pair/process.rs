@@ -102,25 +102,27 @@ impl World {
         {
             agent.node.handle_timeout(local);
         }
-        let mut entries = Vec::new();
-        let wanted = |agent: &mut Agent, entries: &mut Vec<Minute>| {
-            while let Some(action) = agent.node.poll_action() {
-                entries.push(Minute::Wanted(node, action));
+        let (now, minutes) = (self.now, &mut self.minutes);
+        let mut jot = |minute: &dyn Fn() -> Minute| {
+            if let Some(minutes) = minutes {
+                minutes.push((now, minute()));
             }
         };
-        wanted(agent, &mut entries);
-        if let Some(event) = event {
-            entries.push(Minute::Told(node, event.clone()));
+        let mut wanted = Vec::new();
+        let mut event = event;
+        loop {
+            while let Some(action) = agent.node.poll_action() {
+                jot(&|| Minute::Wanted(node, action.clone()));
+                wanted.push(action);
+            }
+            let Some(event) = event.take() else {
+                break;
+            };
+            jot(&|| Minute::Told(node, event.clone()));
             agent.node.handle(local, event);
         }
-        wanted(agent, &mut entries);
-        for entry in entries {
-            if let Some(minutes) = &mut self.minutes {
-                minutes.push((self.now, entry.clone()));
-            }
-            if let Minute::Wanted(_, action) = entry {
-                self.act(node, action);
-            }
+        for action in wanted {
+            self.act(node, action);
         }
         self.plan_turn(node);
     }
