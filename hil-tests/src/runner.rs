@@ -1,9 +1,10 @@
 //! Runs scenarios on boards: one boot serves many, one line per result, exact last line.
 //!
-//! Boards are shared out to `jobs` threads, each with one appliance at a time. What if an appliance cannot be had? Then every scenario
-//! meant for it is a failure that says why: nothing was proven.
+//! Scenarios are shared out to `jobs` threads ([`work`]), each with one appliance at a time. What if an appliance cannot be had? Then every
+//! scenario meant for it is a failure that says why: nothing was proven.
 
-use std::collections::VecDeque;
+mod work;
+
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::guest::Image;
 use crate::outcome::{Outcome, Report, Timeline, Totals, Verdict};
 use crate::scenario::{Aftermath, Scenario};
 use crate::trial::Trial;
+use work::Work;
 
 /// How often an appliance is brought to rest for one scenario.
 const TRIES: usize = 3;
@@ -41,12 +43,6 @@ pub struct Plan {
     pub setting: Setting,
 }
 
-/// One board's share of the work.
-struct Share {
-    model: Model,
-    scenarios: Vec<Scenario>,
-}
-
 /// Where results go.
 struct Output {
     totals: Totals,
@@ -56,7 +52,7 @@ struct Output {
 
 /// Runs the plan. Results are printed as they come.
 pub fn run(plan: &Plan) -> Result<Totals> {
-    let shares = shares(plan)?;
+    let work = work(plan)?;
     if let Some(folder) = &plan.report {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
@@ -70,21 +66,16 @@ pub fn run(plan: &Plan) -> Result<Totals> {
         report: plan.report.clone(),
     });
     let image = Image::prepare(&mut |what| eprintln!("hil: {what}"))?;
-    let queue = Mutex::new(shares);
+    let work = Mutex::new(work);
     std::thread::scope(|scope| {
         for _ in 0..plan.jobs.max(1) {
-            scope.spawn(|| {
-                while let Some(share) = { lock(&queue).pop_front() } {
-                    run_share(share, &image, &plan.setting, &output);
-                }
-            });
+            scope.spawn(|| run_what_waits(&work, &image, &plan.setting, &output));
         }
     });
     Ok(lock(&output).totals)
 }
 
-/// Longest first, so that the last one to end ends early.
-fn shares(plan: &Plan) -> Result<VecDeque<Share>> {
+fn work(plan: &Plan) -> Result<Work> {
     let models: Vec<Model> = match plan.boards.as_slice() {
         [] => MODELS.to_vec(),
         names => {
@@ -106,51 +97,55 @@ fn shares(plan: &Plan) -> Result<VecDeque<Share>> {
         plan.scenarios.is_empty() || plan.scenarios.iter().any(|name| name == scenario.name)
     };
     let scenarios: Vec<Scenario> = Scenario::all().into_iter().filter(wanted).collect();
-    Ok(models
-        .into_iter()
-        .map(|model| Share {
-            model,
-            scenarios: scenarios.clone(),
-        })
-        .collect())
+    Ok(Work::new(models, &scenarios))
 }
 
-fn run_share(share: Share, image: &Image, setting: &Setting, output: &Mutex<Output>) {
-    let Share { model, scenarios } = share;
+/// One thread's part: one appliance at a time, for as long as anything waits.
+fn run_what_waits(work: &Mutex<Work>, image: &Image, setting: &Setting, output: &Mutex<Output>) {
     let mut appliance: Option<Appliance> = None;
-    for scenario in scenarios {
-        let clock = Started::now();
-        let skipped = match model.load() {
-            Ok(board) => scenario.skipped_on(&board),
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(reason) = skipped {
-            let outcome = clock.outcome(&scenario, &model, Verdict::Skipped, reason);
-            // The page shows skips too.
-            lock(output).tell(
-                &outcome.clone(),
-                Some(&Report {
-                    outcome,
-                    timeline: Timeline::default(),
-                }),
-            );
-            continue;
+    let mut place = None;
+    while let Some((at, model, scenario)) = { lock(work).next(place) } {
+        if place.replace(at) != Some(at) {
+            appliance = None;
         }
-        let run =
-            AssertUnwindSafe(|| run_one(&scenario, model, &mut appliance, image, setting, &clock));
-        let report = catch_unwind(run).unwrap_or_else(|_| {
-            let reason = "the rig itself failed in this scenario: see its panic on standard error"
-                .to_owned();
-            Report {
-                outcome: clock.outcome(&scenario, &model, Verdict::Fail, reason),
-                timeline: Timeline::default(),
-            }
-        });
-        lock(output).tell(&report.outcome, Some(&report));
-        if report.outcome.result == Verdict::Fail || scenario.aftermath == Aftermath::Rubble {
+        let report = run_or_skip(&scenario, model, &mut appliance, image, setting);
+        lock(output).tell(&report);
+        let spent = match report.outcome.result {
+            Verdict::Pass => scenario.aftermath == Aftermath::Rubble,
+            Verdict::Fail => true,
+            Verdict::Skipped => false,
+        };
+        if spent {
             appliance = None;
         }
     }
+}
+
+fn run_or_skip(
+    scenario: &Scenario,
+    model: Model,
+    appliance: &mut Option<Appliance>,
+    image: &Image,
+    setting: &Setting,
+) -> Report {
+    let clock = Started::now();
+    let without_timeline = |verdict, reason| Report {
+        outcome: clock.outcome(scenario, &model, verdict, reason),
+        timeline: Timeline::default(),
+    };
+    let skipped = match model.load() {
+        Ok(board) => scenario.skipped_on(&board),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(reason) = skipped {
+        return without_timeline(Verdict::Skipped, reason);
+    }
+    let run = AssertUnwindSafe(|| run_one(scenario, model, appliance, image, setting, &clock));
+    catch_unwind(run).unwrap_or_else(|_| {
+        let reason =
+            "the rig itself failed in this scenario: see its panic on standard error".to_owned();
+        without_timeline(Verdict::Fail, reason)
+    })
 }
 
 fn run_one(
@@ -266,7 +261,8 @@ impl Started {
 }
 
 impl Output {
-    fn tell(&mut self, outcome: &Outcome, report: Option<&Report>) {
+    fn tell(&mut self, report: &Report) {
+        let outcome = &report.outcome;
         self.totals.count(outcome.result);
         let line = serde_json::to_string(outcome).unwrap_or_default();
         println!("{line}");
@@ -276,7 +272,7 @@ impl Output {
         {
             eprintln!("hil: a result cannot be written: {error}");
         }
-        let Some((folder, report)) = self.report.as_ref().zip(report) else {
+        let Some(folder) = &self.report else {
             return;
         };
         let path = folder.join(report.file_name());
