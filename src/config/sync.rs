@@ -11,7 +11,7 @@ mod programs;
 mod raw;
 
 pub use preset::{Never, Preset, Shipped, shipped};
-pub(super) use raw::{Around, RawCategory, RawSync, understand};
+pub(super) use raw::{Around, RawCategory, RawSync, required, understand};
 
 #[cfg(test)]
 #[path = "sync/tests.rs"]

@@ -26,6 +26,8 @@ pub struct Settings {
     pub history: u16,
     /// What is kept alike, in the order in which it goes.
     pub categories: Vec<Category>,
+    /// Where the service listens for people, and for the agent.
+    pub socket: PathBuf,
     /// What programs of the site need besides the categories' own paths.
     pub hook_paths: HookPaths,
 }

@@ -89,6 +89,38 @@ fn defaults_are_the_documented_ones() {
 }
 
 #[test]
+fn a_takeover_waits_for_what_says_so() {
+    let required = |pair: &str, rest: &str| -> Vec<String> {
+        let text = format!(
+            "{}\n{rest}",
+            HEAD.replace("[pair]", &format!("[pair]\n{pair}"))
+        );
+        let config = Config::parse(&Text::new("fencepost.toml", text));
+        let config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        config.pair.unwrap().sync_required.into_iter().collect()
+    };
+    let two = |one: &str, other: &str| {
+        format!(
+            "[sync]\nsocket = \"/run/x/sync.sock\"\n[[category]]\npreset = \"firewall\"\n{one}\n[[category]]\nname = \"app\"\nroots = [\"/srv/app\"]\n{other}\n"
+        )
+    };
+    assert_eq!(required("", &two("", "")), Vec::<String>::new());
+    assert_eq!(required("", &two("", "required = true")), ["app"]);
+    let all = "takeover_requires_sync = true";
+    assert_eq!(required(all, &two("", "")), ["app", "firewall"]);
+    assert_eq!(required(all, &two("", "required = false")), ["firewall"]);
+    let text = HEAD.replace("[pair]", &format!("[pair]\n{all}"));
+    let mistakes = Config::parse(&Text::new("fencepost.toml", text)).unwrap_err();
+    assert!(
+        mistakes
+            .to_string()
+            .contains("a takeover would wait for state in sync, and this file has no [sync]"),
+        "{mistakes}"
+    );
+    assert_eq!(good(&two("", "")).socket, PathBuf::from("/run/x/sync.sock"));
+}
+
+#[test]
 fn all_keys_are_understood() {
     let settings = good(
         r#"[sync]

@@ -177,6 +177,7 @@ fn node(place: &Path, side: Side, ends: [SocketAddr; 2], hooks: Hooks) -> Node {
         side,
         secrets: vec![core::array::from_fn(|at| u8::try_from(at).unwrap())],
         settings: Settings {
+            socket: PathBuf::new(),
             ways: vec![Way {
                 name: "ha".to_owned(),
                 interface: None,
