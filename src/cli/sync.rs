@@ -2,6 +2,7 @@
 
 mod ask;
 mod role;
+mod run;
 mod service;
 mod status;
 
@@ -42,6 +43,7 @@ enum Command {
     /// List the generations kept on this node
     History(OneCategory),
     Rollback(RollbackOptions),
+    Run(run::Options),
     /// Say that a save of many files begins: it becomes one generation
     ///
     /// Nothing of it is sent until `fencepost sync commit`, or five minutes later.
@@ -146,6 +148,7 @@ pub(crate) fn run(global: &Global, options: Options) -> Result<Exit, Failure> {
                 generation: rollback.generation,
             },
         ),
+        Command::Run(options) => run::run(&socket, options),
         Command::Begin(some) => ask::progress(
             &socket,
             Request::Begin {

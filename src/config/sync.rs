@@ -4,6 +4,7 @@
 //! pair of programs; whatever a node keeps to itself (host keys, its own addresses, licences, Fencepost itself) is left
 //! out of all of them without being told.
 
+mod activation;
 mod category;
 mod contents;
 mod preset;

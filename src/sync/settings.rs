@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::activation::Activation;
 use crate::category::Category;
 
 /// TCP port of the sync service unless configured otherwise.
@@ -28,6 +29,8 @@ pub struct Settings {
     pub categories: Vec<Category>,
     /// Where the service listens for people, and for the agent.
     pub socket: PathBuf,
+    /// Commands that can be run by name.
+    pub activations: Vec<Activation>,
     /// What programs of the site need besides the categories' own paths.
     pub hook_paths: HookPaths,
 }

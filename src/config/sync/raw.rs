@@ -11,6 +11,7 @@ use fencepost_sync::settings::{HookPaths, STANDARD_PORT, Settings, Way};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::activation::{self, RawActivation};
 pub(in crate::config) use super::category::RawCategory;
 use super::preset::{Shipped, shipped};
 use crate::config::pair::{Pair, PairLink};
@@ -29,6 +30,8 @@ pub(in crate::config) struct RawSync {
     quiet_ms: Option<Spanned<i64>>,
     hold_ms: Option<Spanned<i64>>,
     scrub_every_s: Option<Spanned<i64>>,
+    #[serde(default)]
+    activation: Vec<RawActivation>,
     #[serde(default)]
     hooks_read: Vec<Spanned<String>>,
     #[serde(default)]
@@ -102,6 +105,7 @@ pub(in crate::config) fn understand(
             None => PathBuf::from(SOCKET_PATH),
             Some(socket) => path(socket, findings),
         },
+        activations: activation::understand(&raw.activation, findings),
         hook_paths: HookPaths {
             read: paths(&raw.hooks_read, findings),
             write: paths(&raw.hooks_write, findings),

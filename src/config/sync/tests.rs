@@ -4,6 +4,7 @@ use core::fmt::Write as _;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
+use fencepost_sync::activation::On;
 use fencepost_sync::category::{Category, Contents, Files, Source, overlap};
 use fencepost_sync::filter::{Filter, Verdict};
 use fencepost_sync::policy::{Owners, Policy};
@@ -118,6 +119,35 @@ fn a_takeover_waits_for_what_says_so() {
         "{mistakes}"
     );
     assert_eq!(good(&two("", "")).socket, PathBuf::from("/run/x/sync.sock"));
+}
+
+#[test]
+fn activations_have_names_programs_and_limits() {
+    let head = "[[category]]\npreset = \"vpn\"\n";
+    let rest = |activations: &str| format!("[sync]\n{activations}\n{head}");
+    let settings = good(&rest(
+        "[[sync.activation]]\nname = \"reload-all\"\ncommand = [\"/usr/bin/systemctl\", \"reload\", \"a b\"]\n\
+         timeout_ms = 3000\non = \"both\"\n[[sync.activation]]\nname = \"x\"\ncommand = [\"/bin/true\"]",
+    ));
+    let [one, other] = &settings.activations[..] else {
+        panic!("{:?}", settings.activations);
+    };
+    assert_eq!((one.name.as_str(), one.on), ("reload-all", On::Both));
+    assert_eq!(one.hook.argv[2], "a b");
+    assert_eq!(one.hook.limit, Duration::from_secs(3));
+    assert_eq!(other.on, On::Backup);
+    assert_eq!(other.hook.limit, Duration::from_secs(10));
+    let wrong = "[[sync.activation]]\nname = \"Bad\"\ncommand = [\"true\"]\n\
+                 [[sync.activation]]\nname = \"x\"\ncommand = [\"/bin/true\"]\n\
+                 [[sync.activation]]\nname = \"x\"\ncommand = [\"/bin/true\"]";
+    let said = mistakes(&rest(wrong));
+    for part in [
+        "is no name of an activation",
+        "a program is meant here, by its whole path",
+        "activation `x` is there twice",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
 }
 
 #[test]
