@@ -33,7 +33,7 @@ use crate::io::recorder::{self, Recorder};
 use crate::io::services::{self, ServicesOrder};
 use crate::io::tracking::Tracker;
 use crate::io::watchdog;
-use crate::io::{history, hooks, ledger, links, lock, random, signals, systemd, vips};
+use crate::io::{history, hooks, ledger, links, lock, random, signals, sync_watch, systemd, vips};
 use crate::node::pair::PairEvent;
 use crate::node::{Event, Node, Policy, Saved};
 use crate::wire::{BootId, Identity};
@@ -297,6 +297,17 @@ fn start_pair(
             Some(services)
         }
     };
+    if let Some(socket) = spec.sync_socket {
+        let asked = inlets.ordinary.clone();
+        let watched = sync_watch::start(socket, move |outcome| {
+            let event = PairEvent::SyncTold { outcome };
+            // Behind: the next answer is half a second away.
+            let _behind = asked.tell(Event::Pair(Box::new(event)));
+        });
+        if let Err(error) = watched {
+            tracing::warn!("nobody asks the sync service how it is: {error}");
+        }
+    }
     let tracking = match spec.tracker {
         None => None,
         Some(tracker) => {

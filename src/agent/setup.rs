@@ -72,6 +72,8 @@ pub struct PairSpec {
     pub tracker: Option<Tracker>,
     /// Units bound to the role.
     pub services: Option<ServicesSpec>,
+    /// Where the sync service is asked, if there shall be one.
+    pub sync_socket: Option<PathBuf>,
 }
 
 /// Priorities as keepalived's documentation has them.
@@ -100,7 +102,10 @@ impl Setup {
         let config = &site.config;
         let policy = site.policy(commissioning);
         let pair = match (&config.pair, &policy.pair) {
-            (Some(pair), Some(_)) => Some(PairSpec::new(pair)?),
+            (Some(pair), Some(_)) => Some(PairSpec {
+                sync_socket: config.sync.as_ref().map(|sync| sync.socket.clone()),
+                ..PairSpec::new(pair)?
+            }),
             _ => None,
         };
         Ok(Self {
@@ -159,6 +164,7 @@ impl PairSpec {
                 units: services.units.clone(),
                 limit: services.limit,
             }),
+            sync_socket: None,
         })
     }
 }

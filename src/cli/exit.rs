@@ -25,6 +25,8 @@ pub(crate) enum Exit {
     Configuration,
     /// The exit code of a Nagios plugin.
     Plugin(u8),
+    /// The exit code of a program that was run.
+    Program(u8),
 }
 
 impl Exit {
@@ -35,7 +37,7 @@ impl Exit {
             Self::NoAgent => 3,
             Self::NoPermission => 4,
             Self::Configuration => 5,
-            Self::Plugin(code) => code,
+            Self::Plugin(code) | Self::Program(code) => code,
         }
     }
 }

@@ -87,6 +87,8 @@ fn explain(pair: &PairStatus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fencepost::node::pair::Refusal;
+
     use super::*;
     use crate::cli::status::sample;
 
@@ -97,6 +99,17 @@ mod tests {
             text,
             "This node is Backup.\nIt does not take over now, because:\n  - the peer serves and is no worse\n"
         );
+    }
+
+    #[test]
+    fn a_takeover_that_waits_for_sync_says_so_and_what_overrides_it() {
+        let pair = PairStatus {
+            refusals: vec![Refusal::NotInSync(vec!["vpn: never compared".to_owned()])],
+            ..sample::backup()
+        };
+        let said = explain(&pair);
+        let wanted = "not known to be: vpn: never compared; `fencepost switchover` or `fencepost confirm-peer-dead` overrides this";
+        assert!(said.contains(wanted), "{said}");
     }
 
     #[test]

@@ -196,6 +196,9 @@ fn of_the_machine(fact: &Fact) -> String {
             format!("this node is {role:?} now, epoch {epoch}: {why}")
         }
         Fact::ClaimFailed { epoch, why } => format!("takeover in epoch {epoch} given up: {why}"),
+        Fact::TakeoverWithheld { why } => {
+            format!("takeover withheld, state is not known to be in sync: {why}")
+        }
         Fact::PeerFenced { means } => format!("the peer is fenced by {means}"),
         Fact::FencedByPeer => "the peer's fence latched this node".to_owned(),
         relay => format!("{relay:?}"),

@@ -2,22 +2,24 @@
 
 mod ask;
 mod role;
+mod run;
 mod service;
 mod status;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use fencepost::config::Config;
 use fencepost_sync::category_id::{CategoryId, CategoryIdError};
 use fencepost_sync::control::{Request, SOCKET_PATH};
 
-use super::Global;
 use super::exit::{Exit, Failure};
+use super::{Global, places};
 
 /// Keep the other node's configuration and state like the Active's
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The sync service's socket [default: /run/fencepost-sync/control.sock]
+    /// The sync service's socket [default: the configured one, or /run/fencepost-sync/control.sock]
     #[arg(long, global = true, value_name = "PATH")]
     sync_socket: Option<PathBuf>,
     #[command(subcommand)]
@@ -41,6 +43,7 @@ enum Command {
     /// List the generations kept on this node
     History(OneCategory),
     Rollback(RollbackOptions),
+    Run(run::Options),
     /// Say that a save of many files begins: it becomes one generation
     ///
     /// Nothing of it is sent until `fencepost sync commit`, or five minutes later.
@@ -109,10 +112,19 @@ fn name_of_category(text: &str) -> Result<CategoryId, CategoryIdError> {
     CategoryId::new(text)
 }
 
+/// As told, as configured, or the standard one.
+fn socket(global: &Global, told: Option<PathBuf>) -> PathBuf {
+    told.unwrap_or_else(|| {
+        let config = Config::load(&places::config_path(global)).ok();
+        let configured = config
+            .and_then(|config| config.sync)
+            .map(|sync| sync.socket);
+        configured.unwrap_or_else(|| PathBuf::from(SOCKET_PATH))
+    })
+}
+
 pub(crate) fn run(global: &Global, options: Options) -> Result<Exit, Failure> {
-    let socket = options
-        .sync_socket
-        .unwrap_or_else(|| PathBuf::from(SOCKET_PATH));
+    let socket = socket(global, options.sync_socket);
     match options.command {
         Command::Service(options) => service::run(global, &options, socket),
         Command::Status(options) => status::run(&socket, &options),
@@ -136,6 +148,7 @@ pub(crate) fn run(global: &Global, options: Options) -> Result<Exit, Failure> {
                 generation: rollback.generation,
             },
         ),
+        Command::Run(options) => run::run(&socket, options),
         Command::Begin(some) => ask::progress(
             &socket,
             Request::Begin {

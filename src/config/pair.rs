@@ -4,6 +4,7 @@
 //! Absent `[pair]` is a single appliance. Like all of the configuration it is understood whole or refused whole.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -68,6 +69,9 @@ pub struct Pair {
     pub vips: Vec<PairVip>,
     /// Ways to isolate the peer, in the order in which they are tried; `None`: the board's own.
     pub means: Option<Vec<PairMeans>>,
+    /// Categories that must be in sync before this node takes over without being told to.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub sync_required: BTreeSet<String>,
 }
 
 /// A program with keepalived's arguments: `INSTANCE fencepost MASTER|BACKUP priority`.

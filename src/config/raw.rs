@@ -126,7 +126,7 @@ impl RawConfig {
     fn understand(&self, source: &Source, findings: &mut Findings) -> Config {
         let topology = self.topology.as_ref();
         let topology = topology.map_or(RawTopology::Inline, |raw| *raw.get_ref());
-        let pair = pair::understand(
+        let mut pair = pair::understand(
             (topology.of_a_pair(), of(&self.topology)),
             self.pair.as_ref(),
             &self.link,
@@ -155,6 +155,10 @@ impl RawConfig {
             },
             findings,
         );
+        if let (Some(pair), Some(raw)) = (&mut pair, &self.pair) {
+            let by_pair = raw.takeover_requires_sync.as_ref();
+            pair.sync_required = sync::required(by_pair, sync.as_ref(), &self.category, findings);
+        }
         Config {
             board: self.board.get_ref().clone(),
             topology: topology.into(),

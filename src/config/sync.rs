@@ -4,6 +4,7 @@
 //! pair of programs; whatever a node keeps to itself (host keys, its own addresses, licences, Fencepost itself) is left
 //! out of all of them without being told.
 
+mod activation;
 mod category;
 mod contents;
 mod preset;
@@ -11,7 +12,7 @@ mod programs;
 mod raw;
 
 pub use preset::{Never, Preset, Shipped, shipped};
-pub(super) use raw::{Around, RawCategory, RawSync, understand};
+pub(super) use raw::{Around, RawCategory, RawSync, required, understand};
 
 #[cfg(test)]
 #[path = "sync/tests.rs"]

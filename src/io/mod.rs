@@ -33,6 +33,7 @@ pub mod services;
 pub mod signals;
 #[cfg(test)]
 mod stand_in;
+pub mod sync_watch;
 pub mod sys;
 pub mod systemd;
 pub mod tracking;

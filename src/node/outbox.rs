@@ -78,6 +78,7 @@ impl Fact {
             Self::Started { .. }
             | Self::RoleChanged { .. }
             | Self::ClaimFailed { .. }
+            | Self::TakeoverWithheld { .. }
             | Self::FencedByPeer
             | Self::DeadManArmed { .. }
             | Self::DeadManExpired

@@ -230,6 +230,11 @@ pub enum Fact {
         /// Why.
         why: String,
     },
+    /// A takeover that was called for is not begun: state is not known to be in sync.
+    TakeoverWithheld {
+        /// Of which categories, and why.
+        why: String,
+    },
     /// The peer was isolated while this node serves.
     PeerFenced {
         /// By this means.

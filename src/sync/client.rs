@@ -73,6 +73,18 @@ impl Client {
         Ok(client)
     }
 
+    /// Wait no longer than this for a line.
+    ///
+    /// # Errors
+    /// The socket takes no limit.
+    pub fn patience(&self, most: Duration) -> Result<(), ClientError> {
+        let stream = self.stream.get_ref();
+        let set = stream
+            .set_read_timeout(Some(most))
+            .and_then(|()| stream.set_write_timeout(Some(most)));
+        set.map_err(|error| self.lost(error))
+    }
+
     /// Ask, and give each answer to `each` until it has the last one.
     ///
     /// # Errors

@@ -107,6 +107,8 @@ impl Reach {
         reach.write.extend([state.to_owned(), runtime.to_owned()]);
         reach.write.extend(settings.hook_paths.write.clone());
         reach.read.extend(settings.hook_paths.read.clone());
+        let activations = settings.activations.iter();
+        activations.for_each(|it| reach.runs(&it.hook));
         for category in &settings.categories {
             let hooks = [&category.hooks.validate, &category.hooks.reload];
             hooks.into_iter().flatten().for_each(|it| reach.runs(it));

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::activation::Ended;
 use crate::category_id::CategoryId;
 use crate::confine::Confined;
 use crate::diff::{Change, Difference};
@@ -75,6 +76,12 @@ pub enum Request {
         /// Which.
         category: Option<CategoryId>,
     },
+    /// Run what is configured under this name, on the Backup or on both. Only on the Active. Answers:
+    /// [`Answer::Progress`], [`Answer::Ran`].
+    Run {
+        /// The name.
+        name: String,
+    },
     /// It is complete. Answer: [`Answer::Done`].
     Commit {
         /// Which.
@@ -123,6 +130,13 @@ pub enum Answer {
     },
     /// Generations, newest first.
     History(Vec<Generation>),
+    /// How a command ended.
+    Ran {
+        /// On this node, if it was to run here.
+        here: Option<Ended>,
+        /// On the Backup; nothing if it failed here, and so was not ordered there.
+        backup: Option<Ended>,
+    },
     /// What was done.
     Done(String),
 }

@@ -50,6 +50,8 @@ pub enum Moment {
     Export,
     /// On the Backup: take the state from the given file.
     Import,
+    /// Somebody ordered it by name.
+    Activate,
 }
 
 /// One run of a program.
@@ -210,6 +212,7 @@ impl Moment {
             Self::Reload => "reload",
             Self::Export => "export",
             Self::Import => "import",
+            Self::Activate => "activate",
         }
     }
 }
@@ -232,7 +235,7 @@ fn replaced(word: &str, staged: &Path) -> std::ffi::OsString {
 }
 
 /// It ends up in logs and on terminals.
-fn printable(output: &[u8]) -> String {
+pub(crate) fn printable(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let plain = |letter: char| match letter {
         '\n' | '\t' => letter,

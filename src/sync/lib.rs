@@ -1,6 +1,7 @@
 //! State sync: what the Active saves reaches the Backup within milliseconds, verified, atomic and fenced, and at any
 //! time the pair can say *in sync, checked two seconds ago*, or exactly what differs.
 
+pub mod activation;
 pub mod blocks;
 pub mod category;
 pub mod category_id;

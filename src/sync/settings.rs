@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::activation::Activation;
 use crate::category::Category;
 
 /// TCP port of the sync service unless configured otherwise.
@@ -26,6 +27,10 @@ pub struct Settings {
     pub history: u16,
     /// What is kept alike, in the order in which it goes.
     pub categories: Vec<Category>,
+    /// Where the service listens for people, and for the agent.
+    pub socket: PathBuf,
+    /// Commands that can be run by name.
+    pub activations: Vec<Activation>,
     /// What programs of the site need besides the categories' own paths.
     pub hook_paths: HookPaths,
 }

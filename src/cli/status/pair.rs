@@ -7,6 +7,7 @@ use fencepost::node::pair::PairStatus;
 use fencepost::node::pair::policy::MeansKind;
 use fencepost::node::pair::preflight::Fit;
 use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus, ServicesStatus};
+use fencepost::node::pair::sync::{Roots, SyncStatus};
 use fencepost::wire::Role;
 
 use crate::cli::sentence::{self, span};
@@ -29,6 +30,8 @@ pub(super) fn render(pair: &PairStatus, now: Instant) -> String {
     );
     let units = pair.services.iter();
     lines.extend(units.map(|units| ("services".to_owned(), services(units))));
+    let kept = pair.sync.iter();
+    lines.extend(kept.map(|kept| ("sync".to_owned(), sync(kept, now))));
     lines.push(("preflight".to_owned(), preflight(pair)));
     lines.push(("takeover".to_owned(), takeover(pair)));
     lines
@@ -163,6 +166,25 @@ fn services(units: &ServicesStatus) -> String {
     }
 }
 
+fn sync(kept: &SyncStatus, now: Instant) -> String {
+    let roots = match kept.roots {
+        Roots::Equal => "both nodes hold the same",
+        Roots::Differ => "the nodes DIFFER (`fencepost sync status`)",
+        Roots::Unknown => "unknown whether both hold the same",
+    };
+    let fault = kept.fault.iter().map(|fault| {
+        let since = kept
+            .told_at
+            .map_or(String::new(), |at| format!(" since {}", ago(at, now)));
+        format!("; no answer{since}: {fault}")
+    });
+    let waits = (kept.withholds.first())
+        .map(|_| "; a takeover would wait for it (`fencepost explain`)".to_owned());
+    fault
+        .chain(waits)
+        .fold(roots.to_owned(), |text, more| text + &more)
+}
+
 fn takeover(pair: &PairStatus) -> String {
     match (&pair.claim, pair.refusals.as_slice()) {
         (Some(claim), _) => format!("under way: {claim}"),
@@ -200,6 +222,27 @@ preflight         both run fencepost 0.1.0
 takeover          no: the peer serves and is no worse
 ";
         assert_eq!(text, wanted);
+    }
+
+    #[test]
+    fn what_is_known_of_sync_is_one_line() {
+        let mut kept = SyncStatus {
+            roots: Roots::Equal,
+            ..SyncStatus::default()
+        };
+        assert_eq!(sync(&kept, sample::AT), "both nodes hold the same");
+        kept.roots = Roots::Unknown;
+        kept.fault = Some("nobody answers".to_owned());
+        kept.told_at = Some(sample::AT);
+        kept.withholds = vec!["vpn: never compared".to_owned()];
+        let said = "unknown whether both hold the same; no answer since 0 ms ago: nobody answers; a takeover would wait \
+                    for it (`fencepost explain`)";
+        assert_eq!(sync(&kept, sample::AT), said);
+        let pair = PairStatus {
+            sync: Some(kept),
+            ..sample::backup()
+        };
+        assert!(render(&pair, sample::AT).contains("\nsync              unknown"));
     }
 
     #[test]

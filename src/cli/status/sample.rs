@@ -95,6 +95,7 @@ pub(in crate::cli) fn backup() -> PairStatus {
             done: true,
             fault: None,
         }),
+        sync: None,
         stale_messages: 0,
         fence_orders_refused: 0,
         refusals: vec![Refusal::PeerServes],

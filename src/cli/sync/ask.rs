@@ -36,7 +36,7 @@ pub(super) fn progress(socket: &Path, request: Request) -> Result<Exit, Failure>
             clear(&mut shown);
             println!("{done}");
         }
-        Answer::Differences { .. } | Answer::History(_) => {}
+        Answer::Differences { .. } | Answer::History(_) | Answer::Ran { .. } => {}
     });
     clear(&mut shown);
     asked?;

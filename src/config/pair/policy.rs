@@ -11,11 +11,11 @@ use sha2::{Digest as _, Sha256};
 use super::{How, Pair, PairMeans, Standby, TimingProfile};
 use crate::board::profile::{DeadManKind, Expiry};
 use crate::config::{Site, Topology as Cabling};
-use crate::node::pair::PairPolicy;
 use crate::node::pair::policy::{
     LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, Timing, Topology,
 };
 use crate::node::pair::preflight::{PARTS, agreement};
+use crate::node::pair::{PairPolicy, SyncPolicy};
 use crate::wire::{Digest, Side, Versions};
 
 /// Version of the pair's rules.
@@ -54,6 +54,9 @@ impl Pair {
                 firmware: [0; 3],
             },
             services: self.services.as_ref().map(|services| services.failed),
+            sync: site.config.sync.as_ref().map(|_| SyncPolicy {
+                required: self.sync_required.clone(),
+            }),
         })
     }
 

@@ -1,6 +1,7 @@
 //! `[pair]`, `[[link]]` and `[[vip]]` as written.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -42,6 +43,7 @@ pub(in crate::config) struct RawPair {
     notify_timeout_ms: Option<Spanned<i64>>,
     conntrackd: Option<bool>,
     conntrackd_timeout_ms: Option<Spanned<i64>>,
+    pub(in crate::config) takeover_requires_sync: Option<Spanned<bool>>,
     pub(super) services_active: Option<Vec<Spanned<String>>>,
     pub(super) services_timeout_ms: Option<Spanned<i64>>,
     pub(super) services_failed: Option<Spanned<ServicesFailed>>,
@@ -185,6 +187,7 @@ impl RawPair {
             conntrackd: self.conntrackd(findings),
             vips: vips::understand(vips, node, &links, findings),
             means: None,
+            sync_required: BTreeSet::new(),
             links,
         }
     }

@@ -55,6 +55,7 @@ pub(in crate::config) struct RawCategory {
     file_bytes_max: Option<Spanned<i64>>,
     total_bytes_max: Option<Spanned<i64>>,
     priority: Option<Spanned<i64>>,
+    pub(super) required: Option<bool>,
 }
 
 impl RawCategory {
@@ -62,6 +63,11 @@ impl RawCategory {
     pub(super) fn place(&self, table: Range<usize>) -> Range<usize> {
         let name = self.name.as_ref().or(self.preset.as_ref());
         name.map_or(table, Spanned::span)
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        let name = self.name.as_ref().or(self.preset.as_ref())?;
+        Some(name.get_ref())
     }
 
     pub(super) fn understand(

@@ -1,14 +1,17 @@
 //! `[sync]` as written, and what must hold between all categories.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use fencepost_sync::category::{CATEGORIES_MAX, Category, Claim, Contents, Source, overlap};
+use fencepost_sync::control::SOCKET_PATH;
 use fencepost_sync::settings::{HookPaths, STANDARD_PORT, Settings, Way};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::activation::{self, RawActivation};
 pub(in crate::config) use super::category::RawCategory;
 use super::preset::{Shipped, shipped};
 use crate::config::pair::{Pair, PairLink};
@@ -22,10 +25,13 @@ const HOOK_PATHS_MAX: usize = 64;
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct RawSync {
     port: Option<Spanned<i64>>,
+    socket: Option<Spanned<String>>,
     history: Option<Spanned<i64>>,
     quiet_ms: Option<Spanned<i64>>,
     hold_ms: Option<Spanned<i64>>,
     scrub_every_s: Option<Spanned<i64>>,
+    #[serde(default)]
+    activation: Vec<RawActivation>,
     #[serde(default)]
     hooks_read: Vec<Spanned<String>>,
     #[serde(default)]
@@ -95,11 +101,41 @@ pub(in crate::config) fn understand(
             .as_ref()
             .map_or(10, |raw| findings.number("history", raw, 0..=1_000_u16)),
         categories: all(categories, &shipped, around, findings),
+        socket: match &raw.socket {
+            None => PathBuf::from(SOCKET_PATH),
+            Some(socket) => path(socket, findings),
+        },
+        activations: activation::understand(&raw.activation, findings),
         hook_paths: HookPaths {
             read: paths(&raw.hooks_read, findings),
             write: paths(&raw.hooks_write, findings),
         },
     })
+}
+
+/// Categories that a takeover waits for: those that say so, and where the pair says so those that do not say otherwise.
+pub(in crate::config) fn required(
+    by_pair: Option<&Spanned<bool>>,
+    sync: Option<&Settings>,
+    categories: &[Spanned<RawCategory>],
+    findings: &mut Findings,
+) -> BTreeSet<String> {
+    if let (Some(raw), None) = (by_pair.filter(|raw| *raw.get_ref()), sync) {
+        findings.refuse(
+            Mistake::new(
+                raw.span(),
+                "a takeover would wait for state in sync, and this file has no [sync]",
+            )
+            .help("add a [sync] table and its categories (docs/sync.md), or leave this out"),
+        );
+    }
+    let by_default = by_pair.is_some_and(|raw| *raw.get_ref());
+    let categories = categories.iter().map(Spanned::get_ref);
+    let required = categories.filter(|one| one.required.unwrap_or(by_default));
+    required
+        .filter_map(RawCategory::name)
+        .map(str::to_owned)
+        .collect()
 }
 
 impl RawSync {

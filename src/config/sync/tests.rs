@@ -4,6 +4,7 @@ use core::fmt::Write as _;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
+use fencepost_sync::activation::On;
 use fencepost_sync::category::{Category, Contents, Files, Source, overlap};
 use fencepost_sync::filter::{Filter, Verdict};
 use fencepost_sync::policy::{Owners, Policy};
@@ -86,6 +87,67 @@ fn defaults_are_the_documented_ones() {
         (100, &Policy::default())
     );
     assert_eq!(files(category).roots, [PathBuf::from("/etc")]);
+}
+
+#[test]
+fn a_takeover_waits_for_what_says_so() {
+    let required = |pair: &str, rest: &str| -> Vec<String> {
+        let text = format!(
+            "{}\n{rest}",
+            HEAD.replace("[pair]", &format!("[pair]\n{pair}"))
+        );
+        let config = Config::parse(&Text::new("fencepost.toml", text));
+        let config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        config.pair.unwrap().sync_required.into_iter().collect()
+    };
+    let two = |one: &str, other: &str| {
+        format!(
+            "[sync]\nsocket = \"/run/x/sync.sock\"\n[[category]]\npreset = \"firewall\"\n{one}\n[[category]]\nname = \"app\"\nroots = [\"/srv/app\"]\n{other}\n"
+        )
+    };
+    assert_eq!(required("", &two("", "")), Vec::<String>::new());
+    assert_eq!(required("", &two("", "required = true")), ["app"]);
+    let all = "takeover_requires_sync = true";
+    assert_eq!(required(all, &two("", "")), ["app", "firewall"]);
+    assert_eq!(required(all, &two("", "required = false")), ["firewall"]);
+    let text = HEAD.replace("[pair]", &format!("[pair]\n{all}"));
+    let mistakes = Config::parse(&Text::new("fencepost.toml", text)).unwrap_err();
+    assert!(
+        mistakes
+            .to_string()
+            .contains("a takeover would wait for state in sync, and this file has no [sync]"),
+        "{mistakes}"
+    );
+    assert_eq!(good(&two("", "")).socket, PathBuf::from("/run/x/sync.sock"));
+}
+
+#[test]
+fn activations_have_names_programs_and_limits() {
+    let head = "[[category]]\npreset = \"vpn\"\n";
+    let rest = |activations: &str| format!("[sync]\n{activations}\n{head}");
+    let settings = good(&rest(
+        "[[sync.activation]]\nname = \"reload-all\"\ncommand = [\"/usr/bin/systemctl\", \"reload\", \"a b\"]\n\
+         timeout_ms = 3000\non = \"both\"\n[[sync.activation]]\nname = \"x\"\ncommand = [\"/bin/true\"]",
+    ));
+    let [one, other] = &settings.activations[..] else {
+        panic!("{:?}", settings.activations);
+    };
+    assert_eq!((one.name.as_str(), one.on), ("reload-all", On::Both));
+    assert_eq!(one.hook.argv[2], "a b");
+    assert_eq!(one.hook.limit, Duration::from_secs(3));
+    assert_eq!(other.on, On::Backup);
+    assert_eq!(other.hook.limit, Duration::from_secs(10));
+    let wrong = "[[sync.activation]]\nname = \"Bad\"\ncommand = [\"true\"]\n\
+                 [[sync.activation]]\nname = \"x\"\ncommand = [\"/bin/true\"]\n\
+                 [[sync.activation]]\nname = \"x\"\ncommand = [\"/bin/true\"]";
+    let said = mistakes(&rest(wrong));
+    for part in [
+        "is no name of an activation",
+        "a program is meant here, by its whole path",
+        "activation `x` is there twice",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::memory::PairMemory;
+use super::sync::SyncNews;
 use crate::board::controller::{Fault, FenceReading, Ticket};
 use crate::node::event::Actor;
 use crate::node::time::Instant;
@@ -139,6 +140,11 @@ pub enum PairEvent {
     TrackingFailed {
         /// Why.
         error: String,
+    },
+    /// The sync service was asked how it is.
+    SyncTold {
+        /// What it said, or why it did not.
+        outcome: Result<SyncNews, String>,
     },
     /// An operator asked for something.
     Requested {

@@ -81,6 +81,7 @@ impl Pair {
                 wanted,
                 outcome,
             } => self.services_set(now, number, wanted, outcome, out),
+            PairEvent::SyncTold { outcome } => self.sync.told(now, outcome),
             PairEvent::TrackingFailed { error } => {
                 out.record(now, Level::Warning, Fact::TrackingFailed { error });
             }
@@ -115,6 +116,7 @@ impl Pair {
                 self.used_epoch = self.used_epoch.max(heartbeat.epoch);
                 let acknowledge = self.may_acknowledge(&heartbeat);
                 self.lease.heard(now, &heartbeat);
+                self.sync.heard(now, &heartbeat.sync_roots);
                 self.peer.take(now, &self.clock, us, heartbeat, acknowledge);
                 if self.lease.bound() || !self.agrees() {
                     self.lease.forfeit();

@@ -45,6 +45,9 @@ impl Pair {
             let sentence = "this node was fenced or crashed and has not joined since";
             say(Summary::Yellow, sentence.to_owned());
         }
+        if !serves && let Some(withheld) = self.sync_refusal(now) {
+            say(Summary::Yellow, withheld.to_string());
+        }
         for (name, link) in self.policy.links.iter().zip(self.peer.links()) {
             let limit = self.policy.timing.suspect_after * QUIET_LINK;
             if heard && link.heard_at.is_none_or(|at| now.since(at) > limit) {

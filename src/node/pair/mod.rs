@@ -45,6 +45,7 @@ mod services;
 mod silence;
 mod speech;
 pub mod status;
+pub mod sync;
 mod vips;
 mod watch;
 mod wishes;
@@ -58,6 +59,7 @@ pub use memory::PairMemory;
 pub use policy::PairPolicy;
 pub use refusal::Refusal;
 pub use status::PairStatus;
+pub use sync::{SyncNews, SyncPolicy};
 
 pub(super) use lease::KickRight;
 
@@ -75,6 +77,7 @@ use policy::Standby;
 use retries::Retries;
 use services::Services;
 use silence::AwakeClock;
+use sync::Sync;
 use vips::Vips;
 use word::Word;
 
@@ -96,6 +99,7 @@ pub(super) struct Pair {
     ledger: Ledger,
     vips: Vips,
     services: Services,
+    sync: Sync,
     lease: Lease,
     means: AllMeans,
     word: Word,
@@ -158,6 +162,7 @@ impl Pair {
             ledger: Ledger::new(),
             vips: Vips::new(now),
             services: Services::default(),
+            sync: Sync::default(),
             lease: Lease::new(policy.lease),
             means: AllMeans::new(&policy.means, policy.timing, policy.topology.fenced, now),
             word: Word::default(),
@@ -204,6 +209,7 @@ impl Pair {
         self.step_active(now, &ground, out);
         self.step_claim(now, &ground, out);
         self.step_begin(now);
+        self.step_sync(now, out);
         self.step_claim(now, &ground, out);
         self.step_join(now);
         self.step_vips(now, out);

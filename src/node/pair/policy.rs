@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::sync::SyncPolicy;
 use crate::board::controller::{CutState, RelayState};
 use crate::wire::{BoardId, Digest, Versions};
 
@@ -38,6 +39,9 @@ pub struct PairPolicy {
     /// Units are bound to the role, and what it means if they do not start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub services: Option<ServicesFailed>,
+    /// State is kept alike, and a takeover may wait for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncPolicy>,
 }
 
 /// What it means that a unit did not start on the Active.

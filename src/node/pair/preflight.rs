@@ -236,6 +236,7 @@ mod tests {
             },
             means: Vec::new(),
             services: None,
+            sync: None,
             lease: None,
             preempt: None,
             handovers_per_hour_max: 6,

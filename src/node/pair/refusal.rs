@@ -61,6 +61,8 @@ pub enum Refusal {
     Declined(DeclineReason),
     /// A word of ours is owed to the peer.
     WordOwed,
+    /// Categories that a takeover waits for are not known to be the peer's, one sentence each.
+    NotInSync(Vec<String>),
 }
 
 impl fmt::Display for Refusal {
@@ -111,6 +113,12 @@ impl fmt::Display for Refusal {
             Self::Disagreement(what) => write!(f, "the nodes differ in {what}"),
             Self::Declined(reason) => write!(f, "the peer declined: {}", sentence(*reason)),
             Self::WordOwed => f.write_str("this node is giving its word to the peer"),
+            Self::NotInSync(why) => write!(
+                f,
+                "the configuration wants state in sync before a takeover, and it is not known to be: {}; \
+                 `fencepost switchover` or `fencepost confirm-peer-dead` overrides this",
+                why.join("; ")
+            ),
         }
     }
 }

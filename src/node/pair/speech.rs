@@ -56,7 +56,7 @@ impl Pair {
             versions: self.policy.versions,
             board: self.policy.board,
             agreement: self.policy.agreement,
-            sync_roots: Vec::new(),
+            sync_roots: self.sync.announce(now),
         }
     }
 

@@ -8,6 +8,7 @@ use super::event::ServicesWanted;
 use super::policy::MeansKind;
 use super::preflight::Finding;
 use super::refusal::Refusal;
+use super::sync::SyncStatus;
 use crate::node::time::Instant;
 use crate::wire::{Flags, HealthSummary, Role, Versions};
 
@@ -49,6 +50,9 @@ pub struct PairStatus {
     /// Units bound to the role; `None` if there are none, or nothing was ordered yet.
     #[serde(default)]
     pub services: Option<ServicesStatus>,
+    /// State sync; `None` if nothing is kept alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncStatus>,
     /// Messages dropped as old or repeated.
     pub stale_messages: u64,
     /// Authentic orders to cut itself that it did not obey: of an epoch that is over, or without a heartbeat both ways.
@@ -137,6 +141,7 @@ impl Pair {
             means: self.means_status(),
             fence_test: self.drill.as_ref().map(|drill| drill.report.clone()),
             services: self.services_status(),
+            sync: self.sync_status(now),
             stale_messages: self.rejected,
             fence_orders_refused: self.orders_refused,
             refusals: self.takeover_refusals(now),

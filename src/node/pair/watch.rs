@@ -93,8 +93,14 @@ impl Pair {
         self.disagreements().is_empty()
     }
 
-    /// What calls for a claim, if anything does.
+    /// What calls for a claim, if anything does and sync does not withhold it.
     pub(super) fn calls_for(&self, now: Instant) -> Option<Why> {
+        self.called_for(now)
+            .filter(|why| self.sync_allows(now, why))
+    }
+
+    /// What calls for a claim, if anything does.
+    pub(super) fn called_for(&self, now: Instant) -> Option<Why> {
         if self.talking(now) {
             return self.calls_while_talking(now);
         }
@@ -227,10 +233,11 @@ impl Pair {
         if self.active.is_some() || !self.settled {
             return found;
         }
-        let calls = self.calls_for(now).is_some();
-        if !calls {
+        let called = self.called_for(now).is_some();
+        if !called {
             found.extend(self.peer_refusals(now));
         }
+        found.extend(self.sync_refusal(now));
         if let Some(reason) = self.word.declined {
             found.push(Refusal::Declined(reason));
         }

@@ -11,6 +11,9 @@ use super::mutant::Mutant;
 use super::narrate;
 use super::scenario::Setup;
 use super::world::{Due, Minute, World};
+use crate::node::event::Actor;
+use crate::node::pair::sync::{CategoryNews, SyncState};
+use crate::node::pair::{PairCommand, PairEvent, SyncNews, SyncPolicy};
 use crate::sim::dice::Dice;
 
 const fn ms(millis: u64) -> Duration {
@@ -162,4 +165,54 @@ fn refused_fence() {
     let text = minutes(&mut world, 1, ms(700), title);
     assert!(!world.nodes[1].on_wire());
     golden("refused-fence.txt", &text);
+}
+
+/// What one node's sync service says of the only category.
+fn sync_says(world: &mut World, node: usize, root: u8, state: SyncState) {
+    let news = SyncNews {
+        roots: vec![[root; 32]],
+        categories: vec![CategoryNews {
+            name: "vpn".to_owned(),
+            slot: 0,
+            state,
+        }],
+    };
+    world.tell_later(node, PairEvent::SyncTold { outcome: Ok(news) });
+    world.run_for(ms(50));
+}
+
+#[test]
+fn a_takeover_that_waits_for_sync() {
+    let required = ["vpn".to_owned()].into();
+    let mut world = settled(Setup {
+        sync: Some(SyncPolicy { required }),
+        ..Setup::plain()
+    });
+    let verified_ms_ago = 0;
+    sync_says(&mut world, 1, 1, SyncState::InSync { verified_ms_ago });
+    sync_says(&mut world, 0, 2, SyncState::Unknown);
+    let back = Duration::from_secs(600);
+    befall(&mut world, Mishap::PowerCut { node: 0, back });
+    let title = "Takeover that waits for sync: the Active saved something, said so, and loses power at 0 ms before it was \
+                 here. What the Backup is told, and -> wants.";
+    let mut text = minutes(&mut world, 1, ms(700), title);
+    assert!(!world.nodes[1].on_wire());
+    let command = PairCommand::ConfirmPeerDead {
+        reason: "the cable is in my hand".to_owned(),
+    };
+    let actor = Actor {
+        uid: 0,
+        pid: 1,
+        name: "anna".to_owned(),
+    };
+    let asked = PairEvent::Requested {
+        request: 1,
+        actor,
+        command,
+    };
+    world.tell_later(1, asked);
+    let title = "\nA person says that the peer is off the wire.";
+    text += &minutes(&mut world, 1, ms(100), title);
+    assert!(world.nodes[1].on_wire());
+    golden("withheld-by-sync.txt", &text);
 }

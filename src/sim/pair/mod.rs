@@ -44,3 +44,5 @@ mod golden_tests;
 mod means_tests;
 #[cfg(test)]
 mod mutant_tests;
+#[cfg(test)]
+mod sync_tests;

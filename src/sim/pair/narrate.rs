@@ -57,6 +57,7 @@ fn pair_event(event: &PairEvent) -> Option<String> {
             }
             Err(fault) => format!("not read: {fault}"),
         },
+        PairEvent::SyncTold { outcome } => done("sync told", outcome),
         PairEvent::Requested { command, .. } => format!("an operator: {command:?}"),
         _ => return None,
     })
@@ -73,6 +74,7 @@ pub(super) fn action(action: &Action) -> Option<String> {
             Fact::RoleChanged { role, epoch, why } => {
                 format!("Record: {role:?} in epoch {epoch}: {why}")
             }
+            Fact::TakeoverWithheld { why } => format!("Record: takeover withheld: {why}"),
             Fact::PeerFenced { means } => format!("Record: peer fenced by {means}"),
             Fact::FencedByPeer => "Record: fenced by the peer".to_owned(),
             _ => return None,

@@ -7,11 +7,11 @@ use super::pace::{BEAT, Pace};
 use super::power::LIMIT;
 use crate::board::controller::SegmentSettings;
 use crate::node::Policy;
-use crate::node::pair::PairPolicy;
 use crate::node::pair::policy::{
     LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, ServicesFailed, Standby, Timing,
     Topology,
 };
+use crate::node::pair::{PairPolicy, SyncPolicy};
 use crate::node::policy::{
     Arming, CarrierRole, CheckPolicy, CheckSeverity, Commissioning, DeadManPolicy, ReadBackPolicy,
     SegmentPolicy,
@@ -40,6 +40,8 @@ pub(super) struct Setup {
     pub(super) disk_us: u64,
     /// Units are bound to the role; those of the first node never start.
     pub(super) services: Option<ServicesFailed>,
+    /// State is kept alike; nobody tells the nodes anything of it but a test.
+    pub(super) sync: Option<SyncPolicy>,
 }
 
 const fn ms(millis: u64) -> Duration {
@@ -65,6 +67,7 @@ impl Setup {
             kernel_us: 500,
             disk_us: 1_000,
             services: None,
+            sync: None,
         }
     }
 
@@ -100,6 +103,7 @@ impl Setup {
             kernel_us: dice.between(100, 8_000),
             disk_us: dice.between(200, 15_000),
             services: None,
+            sync: None,
         }
     }
 
@@ -264,6 +268,7 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
             ..Versions::default()
         },
         services: setup.services,
+        sync: setup.sync.clone(),
     }
 }
 

@@ -39,6 +39,8 @@ fn files(root: &Path) -> Contents {
 fn settings(categories: Vec<Category>) -> Settings {
     let second = Duration::from_secs(1);
     Settings {
+        socket: PathBuf::new(),
+        activations: Vec::new(),
         ways: Vec::new(),
         quiet: second,
         hold: second,

@@ -11,6 +11,7 @@ use crate::blocks::{BLOCK_BYTES, Run};
 use crate::category_id::CategoryId;
 use crate::digest::Digest;
 use crate::entry::{Entry, Roots};
+use crate::hooks::OUTPUT_BYTES_MAX;
 use crate::lineage::{CommitRecord, Epoch, NodeId};
 use crate::path::RelPath;
 
@@ -154,6 +155,31 @@ pub enum Message {
         /// Blocks that follow, in order.
         runs: Capped<Run, RUNS_MAX>,
     },
+    /// Active: run what you have configured under this name.
+    Run {
+        /// Which order.
+        run: u32,
+        /// Under which it is Active.
+        epoch: Epoch,
+        /// The name.
+        name: Text,
+    },
+    /// Backup: it ended; or why it was not begun, or not seen to its end.
+    Ran {
+        /// Which order.
+        run: u32,
+        /// How.
+        outcome: Result<Ran, Text>,
+    },
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    /// Its exit code; 128 and the signal's number if a signal ended it.
+    pub code: u8,
+    /// What it said.
+    pub output: Capped<u8, OUTPUT_BYTES_MAX>,
 }
 
 /// A content that the Backup has not.

@@ -161,9 +161,56 @@ fn all() -> Vec<Message> {
     ]
 }
 
+/// Added within version 1, after the others.
+fn later() -> Vec<Message> {
+    let ran = Ran {
+        code: 7,
+        output: Capped::new(*b"line 3\n"),
+    };
+    vec![
+        Message::Run {
+            run: 2,
+            epoch: Epoch(7),
+            name: Text::new("reload-all"),
+        },
+        Message::Ran {
+            run: 2,
+            outcome: Ok(ran),
+        },
+        Message::Ran {
+            run: 3,
+            outcome: Err(Text::new("busy")),
+        },
+    ]
+}
+
+#[test]
+fn what_was_added_is_frozen_too() {
+    let frames = later()
+        .into_iter()
+        .map(|message| message.to_frame().unwrap());
+    let frames: Vec<Vec<u8>> = frames.collect();
+    assert_eq!(frames[0], b"\0\0\0\x0e\x12\x02\x07\x0areload-all");
+    assert_eq!(frames[1], b"\0\0\0\x0c\x13\x02\0\x07\x07line 3\n");
+    assert_eq!(frames[2], b"\0\0\0\x08\x13\x03\x01\x04busy");
+}
+
+#[test]
+fn more_output_than_is_kept_is_no_message() {
+    let output = vec![b'x'; crate::hooks::OUTPUT_BYTES_MAX + 1];
+    let mut body = vec![19, 2, 0, 7];
+    body.extend(postcard::to_stdvec(&output).unwrap());
+    assert!(Message::from_body(&body).is_err());
+    body.pop();
+    let fits = vec![b'x'; crate::hooks::OUTPUT_BYTES_MAX];
+    body.truncate(4);
+    body.extend(postcard::to_stdvec(&fits).unwrap());
+    assert!(Message::from_body(&body).is_ok());
+}
+
 #[test]
 fn every_message_survives_the_wire() {
-    for message in all() {
+    for message in all().into_iter().chain(later()) {
         let frame = message.to_frame().unwrap();
         let (prefix, body) = frame.split_at(LENGTH_BYTES);
         assert_eq!(body_length(prefix.try_into().unwrap()), Ok(body.len()));
@@ -218,7 +265,7 @@ fn absurd_counts_are_refused() {
 
 #[test]
 fn cut_padded_and_foreign_frames_are_refused() {
-    for message in all() {
+    for message in all().into_iter().chain(later()) {
         let frame = message.to_frame().unwrap();
         let body = &frame[LENGTH_BYTES..];
         for cut in 0..body.len() {

@@ -1,6 +1,6 @@
 //! The Active's session: the machine, the wire, and what the machine wants done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, oneshot};
@@ -16,7 +16,7 @@ use crate::disk::Found;
 use crate::frame::{Changed, Message, TransferId, parts};
 use crate::lineage::Epoch;
 use crate::link::Outgoing;
-use crate::session::{Sender, SenderAction, SenderEvent, Standing, Wanted};
+use crate::session::{RunId, RunOutcome, Sender, SenderAction, SenderEvent, Standing, Wanted};
 
 /// What waits to be sent as bulk.
 enum Bulk {
@@ -34,6 +34,8 @@ struct Active<'a> {
     bulk: mpsc::UnboundedSender<Bulk>,
     stopped: Stopped,
     asked: Vec<(CategoryId, oneshot::Sender<Vec<Change>>)>,
+    runs: BTreeMap<RunId, oneshot::Sender<RunOutcome>>,
+    next_run: RunId,
     ended: Option<String>,
 }
 
@@ -68,6 +70,8 @@ pub(super) async fn run(
         bulk,
         stopped,
         asked: Vec::new(),
+        runs: BTreeMap::new(),
+        next_run: 0,
         ended: None,
     };
     let why = loop {
@@ -109,6 +113,12 @@ impl Active<'_> {
         match order {
             Order::Wanted { category, meant } => self.tell(SenderEvent::Wanted { category, meant }),
             Order::Verify(look) => self.tell(SenderEvent::Verify(look)),
+            Order::Run { name, answer } => {
+                let run = self.next_run;
+                self.next_run = self.next_run.wrapping_add(1);
+                self.runs.insert(run, answer);
+                self.tell(SenderEvent::Run { run, name });
+            }
             Order::Diff { category, answer } => {
                 self.asked.push((category.clone(), answer));
                 self.tell(SenderEvent::Diff(category));
@@ -143,6 +153,12 @@ impl Active<'_> {
                     let keepers = &self.shared.keepers;
                     if let Some(keeper) = keepers.iter().find(|keeper| keeper.id == category) {
                         keeper.ask(Ask::Publish { after }).await;
+                    }
+                }
+                SenderAction::Ran { run, outcome } => {
+                    if let Some(answer) = self.runs.remove(&run) {
+                        // Whoever asked may have given up.
+                        let _gone = answer.send(outcome);
                     }
                 }
                 SenderAction::Differs { category, changes } => self.differs(&category, &changes),

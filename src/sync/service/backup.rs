@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant as Deadline, sleep_until};
 
+use super::activate;
 use super::keeper::{KeeperHandle, lock};
 use super::shared::{Order, Shared};
 use super::wire::Wire;
@@ -108,6 +109,9 @@ impl Backup<'_> {
             match action {
                 ReceiverAction::Send(message) => self.send(message),
                 ReceiverAction::Scan { round, look } => self.scan(round, look),
+                ReceiverAction::Run { run, epoch, name } => {
+                    activate::obey(self.shared, run, epoch, name, self.events.clone());
+                }
                 ReceiverAction::Close(why) => {
                     self.ended.get_or_insert(why);
                 }
@@ -262,6 +266,9 @@ fn done(shared: &Shared, disk: &mut Disk, action: ReceiverAction) -> Option<Rece
             disk.discard(transfer);
             None
         }
-        ReceiverAction::Send(_) | ReceiverAction::Scan { .. } | ReceiverAction::Close(_) => None,
+        ReceiverAction::Send(_)
+        | ReceiverAction::Scan { .. }
+        | ReceiverAction::Run { .. }
+        | ReceiverAction::Close(_) => None,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::activate;
 use super::keeper::{Ask, KeeperHandle};
 use super::office::Asker;
 use super::shared::{Order, Shared};
@@ -15,7 +16,7 @@ use crate::frame::Look;
 use crate::session::{Meant, Standing, State};
 
 /// Progress is told this often.
-const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+pub(super) const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// Longest an errand may take.
 const ERRAND_MAX: Duration = Duration::from_secs(3600);
 /// A connection that is being made is waited for.
@@ -59,6 +60,7 @@ pub(super) async fn run(
             let done = roll_back(shared, &category, generation).await?;
             asker.ok(Answer::Done(done)).await
         }
+        Request::Run { name } => activate::order(shared, &name, asker).await,
         Request::Begin { category } => {
             for keeper in chosen(shared, category.as_ref())? {
                 keeper.ask(Ask::Begin).await;
@@ -92,7 +94,7 @@ fn chosen<'a>(
     }
 }
 
-fn active(shared: &Shared) -> Result<crate::lineage::Epoch, String> {
+pub(super) fn active(shared: &Shared) -> Result<crate::lineage::Epoch, String> {
     match *shared.standing.borrow() {
         Standing::Active { epoch } => Ok(epoch),
         Standing::Backup { .. } => {
@@ -137,7 +139,7 @@ async fn now(
 }
 
 /// Wait for a connection that is being made.
-async fn connected(shared: &Shared) -> Result<(), String> {
+pub(super) async fn connected(shared: &Shared) -> Result<(), String> {
     let until = Instant::now() + CONNECT_MAX;
     while shared.report().peer.is_none() {
         if Instant::now() >= until {
@@ -174,7 +176,7 @@ async fn verify(
     Ok(())
 }
 
-fn still_connected(shared: &Shared) -> Result<Report, String> {
+pub(super) fn still_connected(shared: &Shared) -> Result<Report, String> {
     let report = shared.report();
     match &report.peer {
         Some(_) => Ok(report),

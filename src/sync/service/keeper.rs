@@ -14,7 +14,7 @@ use crate::lineage::CommitRecord;
 use crate::session::{Own, Standing};
 use crate::settings::Settings;
 use crate::tree::Tree;
-use crate::watch::{Gather, Hint, Watcher};
+use crate::watch::{Gather, Hint, Noticed, Watcher};
 
 /// Everything is walked this often while not everything is watched.
 const WALK_EVERY: Duration = Duration::from_secs(5);
@@ -227,14 +227,14 @@ impl Keeper {
         lock(&self.notes).export = done.unwrap_or_else(|_| Err(ending())).err();
     }
 
-    fn hinted(&mut self, hint: std::io::Result<Hint>) {
-        let hint = hint.unwrap_or_else(|error| {
+    fn hinted(&mut self, noticed: std::io::Result<Noticed>) {
+        let noticed = noticed.unwrap_or_else(|error| {
             lock(&self.notes).watch =
                 Some(format!("the watcher ended: {error}; everything is walked"));
             self.watcher = None;
-            Hint::Everything
+            Noticed::loose(Hint::Everything)
         });
-        self.gather.add(self.started.elapsed(), hint);
+        self.gather.notice(self.started.elapsed(), noticed);
     }
 
     async fn gathered(&mut self) {
@@ -351,7 +351,7 @@ impl Keeper {
     }
 }
 
-async fn hint(watcher: &mut Option<Watcher>) -> std::io::Result<Hint> {
+async fn hint(watcher: &mut Option<Watcher>) -> std::io::Result<Noticed> {
     match watcher {
         Some(watcher) => watcher.next().await,
         None => std::future::pending().await,

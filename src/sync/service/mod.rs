@@ -4,6 +4,7 @@
 //! nothing is sent and nothing is committed. What if it dies? The wire does not notice; the next life finishes, or takes
 //! back, a commit that was under way.
 
+mod activate;
 mod active;
 mod backup;
 mod connect;

@@ -1,5 +1,6 @@
 //! What the parts of the service share.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ use crate::frame::Look;
 use crate::identity::Identity;
 use crate::lineage::NodeId;
 use crate::role::RoleSource;
-use crate::session::{CategoryStatus, Meant, Moment, Own, Standing, State};
+use crate::session::{CategoryStatus, Meant, Moment, Own, RunOutcome, Standing, State};
 use crate::settings::Settings;
 
 /// Something that somebody asks of the session with the Backup.
@@ -28,6 +29,11 @@ pub(super) enum Order {
     },
     /// Have the Backup look.
     Verify(Look),
+    /// Have the Backup run a command.
+    Run {
+        name: String,
+        answer: oneshot::Sender<RunOutcome>,
+    },
     /// Tell what differs.
     Diff {
         category: CategoryId,
@@ -45,6 +51,8 @@ pub(super) struct Shared {
     pub(super) standing: watch::Receiver<Standing>,
     pub(super) keepers: Vec<KeeperHandle>,
     pub(super) signatures: Signatures,
+    /// An activation runs on this node.
+    pub(super) activating: AtomicBool,
     confined: Option<Confined>,
     started: Instant,
     session: Mutex<Session>,
@@ -85,6 +93,7 @@ impl Shared {
             standing,
             keepers,
             signatures: Signatures::default(),
+            activating: AtomicBool::new(false),
             confined,
             started: Instant::now(),
             session: Mutex::default(),

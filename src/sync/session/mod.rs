@@ -8,6 +8,7 @@ mod listing;
 mod receiver;
 mod relation;
 mod retry;
+mod run;
 mod sender;
 mod setup;
 mod status;
@@ -15,6 +16,7 @@ mod track;
 
 pub use receiver::{Receiver, ReceiverAction, ReceiverEvent};
 pub use relation::Choice;
+pub use run::{Outcome as RunOutcome, RunId};
 pub use sender::{Sender, SenderAction, SenderEvent, Wanted};
 pub use setup::{Local, Own, Standing};
 pub use status::{CategoryStatus, Reason, State};

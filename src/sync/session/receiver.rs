@@ -11,6 +11,7 @@ use place::Place;
 use transfers::Incoming;
 
 use super::listing;
+use super::run::Obeyed;
 use super::setup::{self, Own, Standing};
 use super::status::CategoryStatus;
 use super::status::Reason;
@@ -34,6 +35,9 @@ pub struct Receiver {
     /// The Active's order of categories, as places here.
     order: Vec<Option<usize>>,
     transfers: BTreeMap<TransferId, Incoming>,
+    /// Both run the same version of the program.
+    same_version: bool,
+    obeyed: Obeyed,
     heard_at: Moment,
     connected_at: Moment,
     closed: bool,
@@ -54,6 +58,8 @@ impl Receiver {
             places: own.into_iter().map(Place::new).collect(),
             order: Vec::new(),
             transfers: BTreeMap::new(),
+            same_version: false,
+            obeyed: Obeyed::default(),
             heard_at: now,
             connected_at: now,
             closed: false,
@@ -94,6 +100,10 @@ impl Receiver {
             ReceiverEvent::Stored { transfer, complete } => self.stored(transfer, complete),
             ReceiverEvent::Prepared { transfer, outcome } => self.prepared(transfer, outcome),
             ReceiverEvent::Committed { transfer, outcome } => self.committed(transfer, outcome),
+            ReceiverEvent::Ran { run, outcome } => {
+                self.obeyed.ended();
+                self.send(Message::Ran { run, outcome });
+            }
             ReceiverEvent::Standing(standing) => self.stand(standing),
         }
     }
@@ -187,6 +197,16 @@ impl Receiver {
                 runs,
             } => return self.rebase(transfer, content, base, runs.into_inner()),
             Message::Commit { transfer, epoch } => return self.commit(transfer, epoch),
+            Message::Run { run, epoch, name } => {
+                let ordered = self.obeyed.ordered(epoch, self.epoch, self.same_version);
+                match ordered {
+                    Ok(()) => self.out.push(ReceiverAction::Run { run, epoch, name }),
+                    Err(why) => {
+                        let outcome = Err(why);
+                        self.send(Message::Ran { run, outcome });
+                    }
+                }
+            }
             Message::Abort { transfer } => self.discard(transfer),
             _ => return Err("a message that only the Backup may send"),
         }
@@ -217,6 +237,7 @@ impl Receiver {
             .map(|offer| self.place(&offer.id))
             .collect();
         let same_version = hello.version == Text::new(&self.version);
+        self.same_version = same_version;
         for place in &mut self.places {
             let offer = hello
                 .categories

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::run::{Ordered, Outcome as RunOutcome, RunId};
 use super::setup::{self, Local, Own};
 use super::status::{CategoryStatus, Reason};
 use super::track::{Common, Meant, Track};
@@ -56,6 +57,13 @@ pub enum SenderEvent {
     Verify(Look),
     /// Somebody wants to know what differs, of one category.
     Diff(CategoryId),
+    /// Somebody wants the Backup to run a command; answered by [`SenderAction::Ran`].
+    Run {
+        /// Never used before on this connection.
+        run: RunId,
+        /// The command's name.
+        name: String,
+    },
     /// This node is no longer Active under the session's epoch.
     Demoted,
 }
@@ -101,6 +109,13 @@ pub enum SenderAction {
         /// All of it.
         changes: Vec<Change>,
     },
+    /// The answer to [`SenderEvent::Run`].
+    Ran {
+        /// Which.
+        run: RunId,
+        /// How it ended.
+        outcome: RunOutcome,
+    },
     /// Hang up.
     Close(String),
 }
@@ -133,6 +148,9 @@ pub struct Sender {
     next_check: Moment,
     heard_at: Moment,
     connected_at: Moment,
+    /// Both run the same version of the program.
+    same_version: bool,
+    ordered: Ordered,
     /// The last thorough question, and whether it was answered.
     thorough: Option<(u32, bool)>,
     out: Vec<SenderAction>,
@@ -158,6 +176,8 @@ impl Sender {
             next_check: now.saturating_add(CHECK_EVERY),
             heard_at: now,
             connected_at: now,
+            same_version: false,
+            ordered: Ordered::default(),
             thorough: None,
             out: vec![SenderAction::Send(Message::Hello(hello))],
         }
@@ -214,6 +234,17 @@ impl Sender {
                 if let Some(track) = self.track(&category) {
                     track.asked_what_differs();
                 }
+            }
+            SenderEvent::Run { run, name } => {
+                let epoch = self.common.epoch;
+                let ordered = self.ordered.order(run, epoch, &name, self.same_version);
+                self.out.push(match ordered {
+                    Ok(message) => SenderAction::Send(message),
+                    Err(why) => SenderAction::Ran {
+                        run,
+                        outcome: Err(why),
+                    },
+                });
             }
             SenderEvent::Demoted => self.close("this node is no longer Active".to_owned()),
         }
@@ -320,6 +351,11 @@ impl Sender {
                 self.take_back(ids, out);
                 outcome
             }
+            Message::Ran { run, outcome } => {
+                self.ordered.ended(run)?;
+                self.out.push(SenderAction::Ran { run, outcome });
+                Ok(())
+            }
             Message::Need { transfer, .. }
             | Message::Prepared { transfer }
             | Message::Done { transfer, .. }
@@ -393,6 +429,7 @@ impl Sender {
             ));
         }
         let same_version = hello.version == Text::new(&self.version);
+        self.same_version = same_version;
         for track in &mut self.tracks {
             let theirs = hello
                 .categories

@@ -6,8 +6,10 @@
 //! few seconds. It never ends and never starts over by itself.
 
 mod gather;
+mod noticed;
 
 pub use gather::Gather;
+pub use noticed::Noticed;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -50,8 +52,16 @@ pub struct Watcher {
     degraded: Option<String>,
 }
 
-/// An event: of which watch, what, and the name in the directory.
-type Seen = (WatchDescriptor, EventMask, Option<OsString>);
+/// An event.
+#[derive(Debug, Clone)]
+struct Seen {
+    wd: WatchDescriptor,
+    mask: EventMask,
+    /// The same for both halves of a move.
+    cookie: u32,
+    /// In the directory.
+    name: Option<OsString>,
+}
 
 /// What came of one event.
 enum Noted {
@@ -112,30 +122,41 @@ impl Watcher {
     ///
     /// # Errors
     /// The kernel's queue cannot be read; everything has to be walked from now on.
-    pub async fn next(&mut self) -> io::Result<Hint> {
+    pub async fn next(&mut self) -> io::Result<Noticed> {
         loop {
             let events = self.events.recv().await;
             let events = events.ok_or(io::ErrorKind::BrokenPipe)??;
-            let hint = self.understand(events);
-            if hint != Hint::Paths(BTreeSet::new()) {
-                return Ok(hint);
+            let noticed = self.understand(events);
+            if noticed.hint != Hint::Paths(BTreeSet::new()) {
+                return Ok(noticed);
             }
         }
     }
 
-    fn understand(&mut self, events: Vec<Seen>) -> Hint {
+    fn understand(&mut self, events: Vec<Seen>) -> Noticed {
+        let arrived = events
+            .iter()
+            .filter(|seen| seen.mask.contains(EventMask::MOVED_TO));
+        let arrived: BTreeSet<u32> = arrived.map(|seen| seen.cookie).collect();
+        let mut noticed = Noticed::nothing();
         let mut paths = BTreeSet::new();
         let mut blind = false;
-        for (wd, mask, name) in events {
-            match self.note(&wd, mask, name.as_deref()) {
+        for seen in events {
+            match self.note(&seen.wd, seen.mask, seen.name.as_deref()) {
                 Noted::Nothing => {}
-                Noted::Path(path) => drop(paths.insert(path)),
+                Noted::Path(path) => {
+                    let moved_on = arrived.contains(&seen.cookie);
+                    self.progress(&mut noticed, &path, &seen, moved_on);
+                    paths.insert(path);
+                }
                 Noted::NewDirectory(path) => {
                     self.watch_below(&path);
+                    noticed.loose = true;
                     paths.insert(path);
                 }
                 Noted::OldDirectory(path) => {
                     self.forget_below(&path);
+                    noticed.loose = true;
                     paths.insert(path);
                 }
                 Noted::Blind => blind = true,
@@ -143,9 +164,42 @@ impl Watcher {
         }
         if blind {
             self.watch_everything();
-            return Hint::Everything;
+            return Noticed::loose(Hint::Everything);
         }
-        Hint::Paths(paths)
+        noticed.hint = Hint::Paths(paths);
+        noticed
+    }
+
+    /// Whether an event begins or ends the writing of a file.
+    fn progress(&self, noticed: &mut Noticed, path: &RelPath, seen: &Seen, moved_on: bool) {
+        let ends = EventMask::CLOSE_WRITE | EventMask::MOVED_TO;
+        if seen.name.is_none() {
+            noticed.loose = true;
+        } else if seen.mask.intersects(ends)
+            || (seen.mask.contains(EventMask::MOVED_FROM) && moved_on)
+        {
+            noticed.ends(path.clone());
+        } else if seen.mask.contains(EventMask::CREATE) {
+            if self.is_being_written(path) {
+                noticed.begins(path.clone());
+            } else {
+                noticed.ends(path.clone());
+            }
+        } else if seen
+            .mask
+            .intersects(EventMask::DELETE | EventMask::MOVED_FROM)
+        {
+            noticed.open.remove(path);
+            noticed.loose = true;
+        }
+        // A new attribute says nothing about the writing: it comes before the close as well as after.
+    }
+
+    /// A regular file that was just made is written and closed; a link is there at once.
+    fn is_being_written(&self, path: &RelPath) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let found = self.place(path).map(std::fs::symlink_metadata);
+        matches!(found, Some(Ok(facts)) if facts.is_file() && facts.nlink() == 1)
     }
 
     fn note(&mut self, wd: &WatchDescriptor, mask: EventMask, name: Option<&OsStr>) -> Noted {
@@ -271,7 +325,12 @@ fn read(mut inotify: Inotify, events: &mpsc::Sender<io::Result<Vec<Seen>>>, clos
     while !closed.load(Ordering::Acquire) {
         let read = inotify.read_events_blocking(&mut buffer).map(|events| {
             events
-                .map(|event| (event.wd, event.mask, event.name.map(OsStr::to_owned)))
+                .map(|event| Seen {
+                    wd: event.wd,
+                    mask: event.mask,
+                    cookie: event.cookie,
+                    name: event.name.map(OsStr::to_owned),
+                })
                 .collect()
         });
         let broken = read.is_err();

@@ -20,7 +20,7 @@ async fn until(watcher: &mut Watcher, path: &str) {
     let path = RelPath::new(path).unwrap();
     let seen = async {
         loop {
-            match watcher.next().await.unwrap() {
+            match watcher.next().await.unwrap().hint {
                 Hint::Paths(paths) if paths.iter().any(|one| path.is_within(one)) => return,
                 Hint::Paths(_) => {}
                 Hint::Everything => panic!("everything, before {path}"),
@@ -50,6 +50,60 @@ async fn every_kind_of_save_is_noticed() {
     until(&mut watcher, "etc/a/b/link").await;
     fs::remove_file(place("a/b/plain")).unwrap();
     until(&mut watcher, "etc/a/b/plain").await;
+}
+
+/// Everything that is noticed, put together, until a file of this name is complete.
+async fn noticed_until(watcher: &mut Watcher, name: &str) -> (Noticed, BTreeSet<RelPath>) {
+    let path = RelPath::new(name).unwrap();
+    let mut all = Noticed::nothing();
+    let mut begun = BTreeSet::new();
+    let seen = async {
+        while !all.complete.contains(&path) {
+            let more = watcher.next().await.unwrap();
+            all.loose |= more.loose;
+            begun.extend(more.open.iter().cloned());
+            more.open.into_iter().for_each(|path| all.begins(path));
+            more.complete.into_iter().for_each(|path| all.ends(path));
+        }
+    };
+    tokio::time::timeout(PATIENCE, seen).await.unwrap();
+    (all, begun)
+}
+
+#[tokio::test]
+async fn a_file_is_open_until_it_is_closed() {
+    let at = tempfile::tempdir().unwrap();
+    let place = |name: &str| at.path().join(name);
+    let mut watcher = watcher(at.path());
+    let file = fs::File::create(place("slow")).unwrap();
+    fs::write(place("quick"), "1").unwrap();
+    let (seen, begun) = noticed_until(&mut watcher, "etc/quick").await;
+    let slow = RelPath::new("etc/slow").unwrap();
+    assert!(seen.open.contains(&slow) && begun.contains(&slow));
+    assert!(!seen.loose);
+    drop(file);
+    let (seen, _) = noticed_until(&mut watcher, "etc/slow").await;
+    assert!(seen.open.is_empty() && !seen.loose);
+}
+
+#[tokio::test]
+async fn a_rename_into_place_completes_and_a_removal_waits() {
+    let at = tempfile::tempdir().unwrap();
+    let place = |name: &str| at.path().join(name);
+    let mut watcher = watcher(at.path());
+    fs::write(place("new~"), "1").unwrap();
+    fs::rename(place("new~"), place("new")).unwrap();
+    let (seen, _) = noticed_until(&mut watcher, "etc/new").await;
+    assert!(!seen.loose && seen.open.is_empty(), "{seen:?}");
+    std::os::unix::fs::symlink("new", place("link")).unwrap();
+    let (seen, begun) = noticed_until(&mut watcher, "etc/link").await;
+    assert!(!seen.loose && begun.is_empty(), "a link is there at once");
+    // The first half of a save: what follows makes the file anew.
+    let away = tempfile::tempdir_in(at.path().parent().unwrap()).unwrap();
+    fs::rename(place("new"), away.path().join("old")).unwrap();
+    fs::write(place("last"), "1").unwrap();
+    let (seen, _) = noticed_until(&mut watcher, "etc/last").await;
+    assert!(seen.loose, "{seen:?}");
 }
 
 #[tokio::test]
@@ -89,10 +143,17 @@ async fn a_lost_event_means_a_look_at_everything() {
     let mut watcher = watcher(at.path());
     // What the kernel says when its queue was full: a watch descriptor of nobody.
     let wd = watcher.watched.keys().next().unwrap().clone();
-    let hint = watcher.understand(vec![(wd.clone(), EventMask::Q_OVERFLOW, None)]);
-    assert_eq!(hint, Hint::Everything);
-    let hint = watcher.understand(vec![(wd, EventMask::IGNORED, None)]);
-    assert_eq!(hint, Hint::Everything);
+    let seen = |mask| Seen {
+        wd: wd.clone(),
+        mask,
+        cookie: 0,
+        name: None,
+    };
+    let everything = Noticed::loose(Hint::Everything);
+    let noticed = watcher.understand(vec![seen(EventMask::Q_OVERFLOW)]);
+    assert_eq!(noticed, everything);
+    let noticed = watcher.understand(vec![seen(EventMask::IGNORED)]);
+    assert_eq!(noticed, everything);
     assert_eq!(watcher.watched(), 1, "and it is watched again");
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::blocks::Run;
 use crate::category_id::CategoryId;
 use crate::digest::Digest;
-use crate::frame::{Content, Look, Message, Needed, Refusal, TransferId};
+use crate::frame::{Content, Look, Message, Needed, Refusal, Text, TransferId};
 use crate::lineage::{CommitRecord, Epoch};
 use crate::manifest::Manifest;
-use crate::session::{Local, Standing};
+use crate::session::{Local, RunId, RunOutcome, Standing};
 
 /// What happened.
 #[derive(Debug)]
@@ -54,6 +54,13 @@ pub enum ReceiverEvent {
         transfer: TransferId,
         /// How it went.
         outcome: Result<(), Refusal>,
+    },
+    /// The answer to [`ReceiverAction::Run`].
+    Ran {
+        /// Which.
+        run: RunId,
+        /// How it ended.
+        outcome: RunOutcome,
     },
     /// The agent says something else of this node.
     Standing(Standing),
@@ -115,6 +122,15 @@ pub enum ReceiverAction {
     Discard {
         /// Which.
         transfer: TransferId,
+    },
+    /// Run what is configured under this name, if the agent still says Backup and knows no higher epoch.
+    Run {
+        /// Which order.
+        run: RunId,
+        /// Under which.
+        epoch: Epoch,
+        /// The name.
+        name: Text,
     },
     /// Hang up.
     Close(String),

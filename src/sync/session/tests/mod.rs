@@ -3,4 +3,5 @@
 mod faults;
 mod hostile;
 mod ordinary;
+mod runs;
 mod world;

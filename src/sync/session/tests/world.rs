@@ -17,8 +17,8 @@ use crate::manifest::Manifest;
 use crate::path::RelPath;
 use crate::policy::Policy;
 use crate::session::{
-    CategoryStatus, Local, Moment, Own, Receiver, ReceiverAction, ReceiverEvent, Sender,
-    SenderAction, SenderEvent, Standing, State,
+    CategoryStatus, Local, Moment, Own, Receiver, ReceiverAction, ReceiverEvent, RunId, RunOutcome,
+    Sender, SenderAction, SenderEvent, Standing, State,
 };
 
 /// One node's disk.
@@ -124,6 +124,10 @@ pub(super) struct World {
     pub(super) said: Vec<Message>,
     pub(super) bytes: usize,
     pub(super) differs: Option<Vec<Change>>,
+    /// Ended commands, as the Active hears of them.
+    pub(super) ran: Vec<(RunId, RunOutcome)>,
+    /// Commands that the Backup was to run; nobody ends them but a test.
+    pub(super) running: Vec<(RunId, String)>,
     staged: BTreeMap<Digest, Vec<u8>>,
     records: (Vec<CommitRecord>, bool),
     next: BTreeMap<TransferId, Arc<Manifest>>,
@@ -146,6 +150,8 @@ impl World {
             said: Vec::new(),
             bytes: 0,
             differs: None,
+            ran: Vec::new(),
+            running: Vec::new(),
             staged: BTreeMap::new(),
             records: (Vec::new(), false),
             next: BTreeMap::new(),
@@ -318,6 +324,7 @@ impl World {
                 }
             }
             SenderAction::StopSending { .. } => {}
+            SenderAction::Ran { run, outcome } => self.ran.push((run, outcome)),
             SenderAction::Differs { changes, .. } => self.differs = Some(changes),
             SenderAction::Publish { .. } => {
                 self.active.publish(self.epoch);
@@ -403,6 +410,7 @@ impl World {
                 let outcome = self.commit(transfer, epoch);
                 self.receiver(ReceiverEvent::Committed { transfer, outcome });
             }
+            ReceiverAction::Run { run, name, .. } => self.running.push((run, name.to_string())),
             ReceiverAction::Discard { transfer } => drop(self.next.remove(&transfer)),
             ReceiverAction::Close(why) => self.closed.push(why),
         }
