@@ -284,8 +284,7 @@ impl Keeper {
         self.scan(move |disk| disk.look(look)).await
     }
 
-    /// A look may have published while the session was asking. A commit besides would be one that the Backup, whose tree is the
-    /// same already, never takes up; after a change of roles it would pass for a change made on this node alone.
+    /// A look may have published while the session was asking: a commit besides would be one of nothing.
     async fn publish_anew(&mut self, after: Option<CommitRecord>) {
         let standing = *self.standing.borrow_and_update();
         let Standing::Active { epoch } = standing else {

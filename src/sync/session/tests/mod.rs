@@ -3,4 +3,5 @@
 mod faults;
 mod hostile;
 mod ordinary;
+mod there_and_back;
 mod world;

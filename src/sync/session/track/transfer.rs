@@ -179,7 +179,7 @@ impl Track {
         self.meant = Meant::default();
         self.retry = Retry::default();
         self.behind_since = None;
-        self.peer_tree = Some(transfer.next.manifest);
+        self.peer_tree = Some((transfer.next.manifest, transfer.next.roots));
         self.peer = Some(Held {
             roots: held.roots,
             newest: Some(transfer.record),
