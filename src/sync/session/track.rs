@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::Moment;
 use super::listing::{Listing, Step};
 use super::relation::{self, Choice, Verdict};
-use super::retry::Retry;
 use super::sender::SenderAction;
 use super::setup::{Local, Own};
 use super::status::Reason;
@@ -20,6 +19,7 @@ use crate::frame::{Child, Held, Message, TransferId};
 use crate::lineage::{CommitRecord, Epoch, Lineage};
 use crate::manifest::Manifest;
 use crate::path::RelPath;
+use crate::retry::Retry;
 use transfer::Transfer;
 
 /// What every category shares.
@@ -41,6 +41,10 @@ pub(super) struct Track {
     compared_at: Option<Moment>,
     /// Since when the peer lacks something.
     behind_since: Option<Moment>,
+    /// Whether the peer was told so.
+    told_behind: bool,
+    /// Why the peer's programs did not take up what it has.
+    not_taken_up: Option<String>,
     /// Answers to older questions say nothing of the present.
     since_round: u32,
     retry: Retry,
@@ -59,6 +63,14 @@ struct HeldBack {
     details: String,
     /// The content root that was refused.
     root: Digest,
+}
+
+impl HeldBack {
+    /// Whether equal trees leave nothing of it.
+    fn is_of_content(&self) -> bool {
+        use Reason::{Choice, Deletions, RejectedByValidation};
+        matches!(self.reason, Choice(_) | Deletions | RejectedByValidation)
+    }
 }
 
 /// What somebody said is meant; for one generation.
@@ -102,6 +114,8 @@ impl Track {
             phase: Phase::Quiet,
             compared_at: None,
             behind_since: None,
+            told_behind: false,
+            not_taken_up: None,
             since_round: 0,
             retry: Retry::default(),
             held_back: None,
@@ -122,8 +136,25 @@ impl Track {
         let moved = |held: &Local| published || held.roots.content != local.roots.content;
         if self.own.local.as_ref().is_none_or(moved) {
             self.behind_since.get_or_insert(now);
+            self.changed_meanwhile(now);
         }
         self.own.local = Some(local);
+    }
+
+    pub(super) fn taken_up(&mut self, failed: Option<String>) {
+        self.not_taken_up = failed;
+    }
+
+    /// The peer cannot know how long a change has been waiting for it.
+    fn tell_behind(&mut self, now: Moment, out: &mut Vec<SenderAction>) {
+        let behind = self.behind_since.is_some();
+        if self.barred.is_some() || self.told_behind == behind {
+            return;
+        }
+        self.told_behind = behind;
+        let for_ms = self.behind_since.map(|since| super::millis(now, since));
+        let category = self.own.id.clone();
+        out.push(SenderAction::Send(Message::Behind { category, for_ms }));
     }
 
     pub(super) fn wanted(&mut self, meant: Meant) {
@@ -151,8 +182,7 @@ impl Track {
             self.peer_tree.take_if(|(_, roots)| *roots != held.roots);
         }
         if local.roots.content == held.roots.content {
-            let decided = |held: &mut HeldBack| matches!(held.reason, Reason::Choice(_));
-            self.held_back.take_if(decided);
+            self.held_back.take_if(|held| held.is_of_content());
         }
         if self.is_same(local.roots, held) {
             self.compared_at = Some(at);
@@ -208,6 +238,7 @@ impl Track {
         let (Some(local), Some(held)) = (self.own.local.clone(), self.peer) else {
             return;
         };
+        self.tell_behind(now, out);
         let idle = matches!(self.phase, Phase::Quiet) && self.barred.is_none();
         if !idle || !self.retry.may(now) {
             return;

@@ -3,5 +3,6 @@
 mod faults;
 mod hostile;
 mod ordinary;
+mod status;
 mod there_and_back;
 mod world;

@@ -402,8 +402,11 @@ impl World {
             } => {
                 self.records = (records, replace);
                 let outcome = match self.invalid {
-                    Some(why) => Err(Refusal::Validation(Text::new(why))),
-                    None => Ok(()),
+                    // What is in place already is not judged again.
+                    Some(why) if *self.next[&transfer] != self.backup.tree => {
+                        Err(Refusal::Validation(Text::new(why)))
+                    }
+                    _ => Ok(()),
                 };
                 self.receiver(ReceiverEvent::Prepared { transfer, outcome });
             }
