@@ -19,6 +19,7 @@ mod error;
 mod history;
 mod journal;
 mod plan;
+mod secure;
 mod snapshot;
 mod stage;
 mod staging;
