@@ -1,7 +1,7 @@
 //! `fencepost status`: how this appliance is, for people, monitoring and programs.
 
 mod metrics;
-mod nagios;
+pub(in crate::cli) mod nagios;
 mod pair;
 #[cfg(test)]
 pub(super) mod sample;

@@ -1,6 +1,7 @@
 //! `fencepost sync`: keep the backup ready, and show that it is.
 
 mod ask;
+mod nagios;
 mod role;
 mod run;
 mod service;

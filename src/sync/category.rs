@@ -99,7 +99,7 @@ pub enum Source {
 pub struct Hooks {
     /// Looks at what is staged, on the Backup; anything but exit code 0 refuses the generation.
     pub validate: Option<Hook>,
-    /// A generation is in place, on the Backup; anything but exit code 0 brings the previous one back.
+    /// A generation is in place, on the Backup; anything but exit code 0 is shown, and it is run again.
     pub reload: Option<Hook>,
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::blocks::{BLOCK_BYTES, Run, WHOLE_BYTES_MAX};
 use crate::category::{Category, Contents, export_directory};
 use crate::category_id::CategoryId;
@@ -22,6 +24,8 @@ use crate::session::{Local, Own, Standing};
 use crate::store::{Staged, Store, StoreError, StoreSpec, Target, Want};
 use crate::tree::Tree;
 use crate::watch::Hint;
+
+mod take_up;
 
 /// A category that cannot be kept at all.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +54,7 @@ pub struct Disk {
     store: Store,
     export: Option<Export>,
     incoming: Option<Incoming>,
+    not_taken_up: watch::Sender<Option<String>>,
 }
 
 /// The generation under way.
@@ -92,7 +97,7 @@ impl Disk {
         let opened = Store::open(&spec, trees.clone(), category.policy.clone());
         let (store, recovered) = opened.map_err(|error| failed(error.to_string()))?;
         tracing::info!(category = %id, ?recovered, "store is open");
-        Ok(Self {
+        let mut disk = Self {
             policy_hash: category.policy_hash(),
             category,
             me,
@@ -100,7 +105,11 @@ impl Disk {
             store,
             export,
             incoming: None,
-        })
+            not_taken_up: watch::Sender::default(),
+        };
+        let found = disk.find_debt();
+        found.map_err(|error| failed(error.to_string()))?;
+        Ok(disk)
     }
 
     /// Its name.
@@ -347,7 +356,8 @@ impl Disk {
             view: validate.is_some(),
         });
         let staged = staged.map_err(refusal)?;
-        if let Some(hook) = validate {
+        // What is in place already was judged when it came there.
+        if let Some(hook) = validate.filter(|_| !staged.is_in_place()) {
             let call = Call {
                 moment: Moment::Validate,
                 category: Some(&self.category.id),
@@ -373,6 +383,12 @@ impl Disk {
     ) -> Result<(), Refusal> {
         let incoming = current(&mut self.incoming, transfer)?;
         let staged = incoming.staged.take().ok_or(Refusal::Voided)?;
+        let owing = self.store.owed();
+        let generation = (!staged.is_in_place() && self.is_taken_up_by_programs())
+            .then_some(staged.record().seq);
+        if generation.is_some() && owing.is_none() {
+            self.store.owe(generation).map_err(refusal)?;
+        }
         let mut fenced = None;
         let outcome = self.store.commit(staged, |_| match roles.standing() {
             Standing::Backup { epoch: known } if known <= epoch => Ok(()),
@@ -386,6 +402,9 @@ impl Disk {
             }
         });
         self.incoming = None;
+        if outcome.is_err() && owing.is_none() {
+            self.forgive();
+        }
         let done = outcome.map_err(|error| fenced.unwrap_or_else(|| refusal(error)))?;
         let category = &self.category.id;
         for edit in &done.edits {
@@ -395,9 +414,8 @@ impl Disk {
             tracing::warn!(%category, "something of the commit could not be put away: {leftover}");
         }
         tracing::info!(%category, generation = done.record.seq, "committed");
-        // The generation is in place and durable, whatever the service makes of it.
-        if let Err(error) = self.reload(done.record.seq) {
-            tracing::error!(category = %self.category.id, "{error}");
+        if let Some(generation) = generation {
+            self.take_up(generation);
         }
         Ok(())
     }
@@ -406,24 +424,6 @@ impl Disk {
     pub fn discard(&mut self, transfer: TransferId) {
         self.incoming
             .take_if(|incoming| incoming.transfer == transfer);
-    }
-
-    fn reload(&mut self, generation: u64) -> Result<(), String> {
-        if let Some(export) = &mut self.export {
-            export.put(generation).map_err(|error| error.to_string())?;
-        }
-        let Some(hook) = &self.category.hooks.reload else {
-            return Ok(());
-        };
-        let call = Call {
-            moment: Moment::Reload,
-            category: Some(&self.category.id),
-            staged: None,
-            generation: Some(generation),
-        };
-        hook.run(&call)
-            .map(|_| ())
-            .map_err(|error| error.to_string())
     }
 }
 

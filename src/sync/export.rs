@@ -61,6 +61,17 @@ pub enum ExportError {
     },
 }
 
+impl ExportError {
+    /// Why, with no more than the last line of what a program said.
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::Hook { error, .. } => error.in_short(),
+            Self::Sqlite { error, .. } => error.to_string(),
+            Self::NothingWritten { .. } | Self::Io { .. } => self.to_string(),
+        }
+    }
+}
+
 impl Export {
     /// `state` is the service's own directory.
     pub fn new(id: &CategoryId, exporter: &Exporter, state: &Path) -> Self {

@@ -127,6 +127,40 @@ pub enum HookError {
     },
 }
 
+impl HookError {
+    /// Why, with no more than the last line of what the program said.
+    pub fn in_short(&self) -> String {
+        let last = |output: &str| match output.lines().rfind(|line| !line.trim().is_empty()) {
+            Some(line) => format!("it said: {}", line.trim()),
+            None => "it said nothing".to_owned(),
+        };
+        match self {
+            Self::NotStarted { .. } | Self::Unwatched { .. } => self.to_string(),
+            Self::TooSlow {
+                moment,
+                program,
+                limit,
+                output,
+            } => format!(
+                "{moment} hook {} took longer than {} ms and was ended; {}",
+                program.display(),
+                limit.as_millis(),
+                last(output)
+            ),
+            Self::Refused {
+                moment,
+                program,
+                status,
+                output,
+            } => format!(
+                "{moment} hook {} ended with {status}; {}",
+                program.display(),
+                last(output)
+            ),
+        }
+    }
+}
+
 impl Hook {
     /// Run it to its end. Blocks for at most [`Hook::limit`] and two seconds.
     ///

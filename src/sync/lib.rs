@@ -24,6 +24,7 @@ pub mod manifest;
 pub mod path;
 pub mod policy;
 mod resolve;
+mod retry;
 pub mod role;
 pub mod scan;
 mod seam;

@@ -16,7 +16,7 @@ use rustix::io::{Errno, Result};
 
 use crate::entry::Xattrs;
 use crate::manifest::{XATTR_BYTES_MAX, XATTR_NAME_BYTES_MAX};
-use crate::seam::before_change;
+use crate::seam::{self, before_change};
 
 /// Most bytes given to the kernel at once; it takes 4,096.
 const PIECE_BYTES_MAX: usize = 3072;
@@ -182,6 +182,10 @@ impl Dir {
         single(name)?;
         single(new)?;
         before_change()?;
+        seam::moves(&self.0, name);
+        if flags.contains(RenameFlags::EXCHANGE) {
+            seam::moves(&other.0, new);
+        }
         fs::renameat_with(&self.0, name, &other.0, new, flags)
     }
 
@@ -226,13 +230,17 @@ impl Dir {
     /// Makes names in this directory durable.
     pub(crate) fn sync(&self) -> Result<()> {
         before_change()?;
-        fs::fsync(&self.0)
+        fs::fsync(&self.0)?;
+        seam::synced(&self.0);
+        Ok(())
     }
 
     /// Makes all of the file system durable, and says what failed since this directory was opened.
     pub(crate) fn sync_file_system(&self) -> Result<()> {
         before_change()?;
-        fs::syncfs(&self.0)
+        fs::syncfs(&self.0)?;
+        seam::synced_all();
+        Ok(())
     }
 
     fn resolve(&self, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
@@ -308,13 +316,17 @@ pub(crate) fn set_mtime(file: impl AsFd, mtime_ns: i64) -> Result<()> {
 /// Makes a file's bytes durable.
 pub(crate) fn sync_file(file: impl AsFd) -> Result<()> {
     before_change()?;
-    fs::fdatasync(file)
+    fs::fdatasync(&file)?;
+    seam::synced(file);
+    Ok(())
 }
 
 /// Makes a file's bytes and metadata durable.
 pub(crate) fn sync_all(file: impl AsFd) -> Result<()> {
     before_change()?;
-    fs::fsync(file)
+    fs::fsync(&file)?;
+    seam::synced(file);
+    Ok(())
 }
 
 /// Sets the length of an open file.

@@ -13,7 +13,7 @@ use crate::cli::sentence::span;
 
 /// Exit codes of the plugin convention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Code {
+pub(in crate::cli) enum Code {
     Ok,
     Warning,
     Critical,
@@ -30,7 +30,7 @@ impl Code {
         }
     }
 
-    const fn exit(self) -> Exit {
+    pub(in crate::cli) const fn exit(self) -> Exit {
         Exit::Plugin(match self {
             Self::Ok => 0,
             Self::Warning => 1,
@@ -69,7 +69,7 @@ fn judge(status: &AgentStatus, freshness: Freshness) -> (Code, String) {
     (code, line(code, &told.join("; "), &performance(status)))
 }
 
-fn unanswered(failure: &Failure) -> (Code, String) {
+pub(in crate::cli) fn unanswered(failure: &Failure) -> (Code, String) {
     let code = match failure.exit() {
         Exit::NoAgent => Code::Critical,
         _ => Code::Unknown,
@@ -88,7 +88,7 @@ fn performance(status: &AgentStatus) -> String {
 }
 
 /// `|` ends the text and a line end the line; neither may come from within.
-fn line(code: Code, told: &str, performance: &str) -> String {
+pub(in crate::cli) fn line(code: Code, told: &str, performance: &str) -> String {
     let told: String = told
         .chars()
         .map(|it| {

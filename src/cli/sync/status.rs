@@ -9,33 +9,44 @@ use fencepost_sync::client::Client;
 use fencepost_sync::control::{Answer, Report, Request};
 use fencepost_sync::session::{CategoryStatus, Standing, State};
 
+use super::nagios;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::sentence::span;
 
 /// Show how far the backup is like this node
 ///
-/// Exit code 0 means that the service answered, whatever it said.
+/// Exit code 0 means that the service answered, whatever it said; monitoring uses --nagios.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// One JSON object (docs/interfaces.md)
-    #[arg(long)]
+    #[arg(long, conflicts_with = "nagios")]
     json: bool,
+    /// One line and the exit code of a Nagios plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    #[arg(long)]
+    nagios: bool,
 }
 
 pub(super) fn run(socket: &Path, options: &Options) -> Result<Exit, Failure> {
-    let mut report = None;
-    Client::connect(socket)?.ask(Request::Status, |answer| {
-        if let Answer::Status(status) = answer {
-            report = Some(status);
-        }
-    })?;
-    let report = report.ok_or_else(|| Failure::failed("the sync service told no status"))?;
+    if options.nagios {
+        return Ok(nagios::run(fetch(socket)));
+    }
+    let report = fetch(socket)?;
     if options.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
         print!("{}", render(&report));
     }
     Ok(Exit::Done)
+}
+
+fn fetch(socket: &Path) -> Result<Report, Failure> {
+    let mut report = None;
+    Client::connect(socket)?.ask(Request::Status, |answer| {
+        if let Answer::Status(status) = answer {
+            report = Some(status);
+        }
+    })?;
+    report.ok_or_else(|| Failure::failed("the sync service told no status"))
 }
 
 /// For people.
@@ -76,7 +87,7 @@ pub(super) fn render(report: &Report) -> String {
     text
 }
 
-fn sentence(one: &CategoryStatus) -> String {
+pub(super) fn sentence(one: &CategoryStatus) -> String {
     let ms = |ms: u64| span(Duration::from_millis(ms));
     match &one.state {
         State::InSync { verified_ms_ago } => {

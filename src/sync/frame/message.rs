@@ -171,6 +171,20 @@ pub enum Message {
         /// How.
         outcome: Result<Ran, Text>,
     },
+    /// Active: you lack something of this category, or do no longer without a commit.
+    Behind {
+        /// Which.
+        category: CategoryId,
+        /// For how many milliseconds already; nothing if you lack nothing.
+        for_ms: Option<u64>,
+    },
+    /// Backup: what the programs of this node made of the generation in place.
+    TakenUp {
+        /// Of which category.
+        category: CategoryId,
+        /// Why they did not take it up, if they did not.
+        failed: Option<Text>,
+    },
 }
 
 /// How a command ended.

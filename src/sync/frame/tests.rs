@@ -234,6 +234,29 @@ fn version_1_is_frozen() {
     assert_eq!(commit.to_frame().unwrap(), [0, 0, 0, 4, 12, 0xac, 2, 7]);
 }
 
+/// Nor do these, which came later.
+#[test]
+fn what_was_added_to_version_1_is_frozen() {
+    let failed = |failed: Option<&str>| Message::TakenUp {
+        category: id(),
+        failed: failed.map(Text::new),
+    };
+    let behind = |for_ms| Message::Behind {
+        category: id(),
+        for_ms,
+    };
+    let frozen: [(Message, &[u8]); 4] = [
+        (behind(None), b"\0\0\0\x0b\x12\x08firewall\0"),
+        (behind(Some(300)), b"\0\0\0\x0d\x12\x08firewall\x01\xac\x02"),
+        (failed(None), b"\0\0\0\x0b\x13\x08firewall\0"),
+        (failed(Some("no")), b"\0\0\0\x0e\x13\x08firewall\x01\x02no"),
+    ];
+    for (message, frame) in frozen {
+        assert_eq!(message.to_frame().unwrap(), frame, "{message:?}");
+        assert_eq!(Message::from_body(&frame[LENGTH_BYTES..]), Ok(message));
+    }
+}
+
 #[test]
 fn lengths_are_refused_before_anything_is_read() {
     let too_long = u32::try_from(FRAME_BYTES_MAX + 1).unwrap();

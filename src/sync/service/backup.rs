@@ -42,7 +42,11 @@ pub(super) async fn run(
     let keepers = &shared.keepers;
     let forwards: Vec<_> = keepers
         .iter()
-        .map(|keeper| tokio::spawn(forward(keeper.clone(), events.clone())))
+        .flat_map(|keeper| {
+            let taken_up = forward_taken_up(keeper.clone(), events.clone());
+            let found = forward(keeper.clone(), events.clone());
+            [tokio::spawn(taken_up), tokio::spawn(found)]
+        })
         .collect();
     let mut standing = shared.standing.clone();
     let now = *standing.borrow_and_update();
@@ -194,6 +198,17 @@ async fn forward(mut keeper: KeeperHandle, events: mpsc::Sender<ReceiverEvent>) 
     }
 }
 
+async fn forward_taken_up(mut keeper: KeeperHandle, events: mpsc::Sender<ReceiverEvent>) {
+    loop {
+        let failed = keeper.not_taken_up.borrow_and_update().clone();
+        let category = keeper.id.clone();
+        let event = ReceiverEvent::TakenUp { category, failed };
+        if events.send(event).await.is_err() || keeper.not_taken_up.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 async fn feed(outgoing: Outgoing, mut messages: mpsc::UnboundedReceiver<Message>) {
     while let Some(message) = messages.recv().await {
         if outgoing.bulk(&message).await.is_err() {
@@ -212,6 +227,7 @@ fn worker(
     let (sender, mut actions) = mpsc::unbounded_channel();
     let (shared, disk) = (Arc::clone(shared), Arc::clone(&keeper.disk));
     let (events, room) = (events.clone(), Arc::clone(&wire.room));
+    let (id, not_taken_up) = (keeper.id.clone(), keeper.not_taken_up.clone());
     tokio::task::spawn_blocking(move || {
         while let Some(action) = actions.blocking_recv() {
             let chunk = matches!(action, ReceiverAction::Store(_));
@@ -219,10 +235,16 @@ fn worker(
             if chunk {
                 room.add_permits(1);
             }
-            if let Some(event) = event
-                && events.blocking_send(event).is_err()
-            {
-                return;
+            // What the programs made of a commit is known with the commit, not after it.
+            let committed = matches!(event, Some(ReceiverEvent::Committed { .. }));
+            let taken_up = committed.then(|| ReceiverEvent::TakenUp {
+                category: id.clone(),
+                failed: not_taken_up.borrow().clone(),
+            });
+            for event in taken_up.into_iter().chain(event) {
+                if events.blocking_send(event).is_err() {
+                    return;
+                }
             }
         }
     });

@@ -11,6 +11,7 @@ use crate::category_id::CategoryId;
 use crate::disk::{self, Disk, Found};
 use crate::frame::Look;
 use crate::lineage::CommitRecord;
+use crate::retry::Retry;
 use crate::session::{Own, Standing};
 use crate::settings::Settings;
 use crate::tree::Tree;
@@ -42,6 +43,7 @@ pub(super) struct KeeperHandle {
     pub(super) trees: Vec<Tree>,
     pub(super) disk: Arc<Mutex<Disk>>,
     pub(super) found: watch::Receiver<Found>,
+    pub(super) not_taken_up: watch::Receiver<Option<String>>,
     /// Without what was found.
     own: Own,
     asks: mpsc::Sender<Ask>,
@@ -78,11 +80,13 @@ impl KeeperHandle {
 
     pub(super) fn notes(&self) -> Vec<String> {
         let notes = lock(&self.notes);
+        let not_taken_up = self.not_taken_up.borrow();
         let all = notes
             .watch
             .iter()
             .chain(&notes.look)
             .chain(&notes.export)
+            .chain(not_taken_up.iter())
             .chain(&notes.scan);
         all.map(|note| format!("{}: {note}", self.id)).collect()
     }
@@ -128,6 +132,9 @@ struct Keeper {
     walk_at: Deadline,
     export_every: Option<Duration>,
     export_at: Deadline,
+    not_taken_up: watch::Receiver<Option<String>>,
+    /// When the programs that did not take up a generation are asked again.
+    retry: Retry,
 }
 
 /// Start one; it ends with the runtime.
@@ -144,6 +151,7 @@ pub(super) fn start(
     let (asks, asked) = mpsc::channel(16);
     let notes = Arc::new(Mutex::new(Notes::default()));
     let export_every = disk.exported_every();
+    let not_taken_up = disk.not_taken_up();
     let watcher = Watcher::new(trees.clone());
     let unwatched = watcher.as_ref().err().map(|error| {
         format!(
@@ -166,6 +174,8 @@ pub(super) fn start(
         walk_at: Deadline::now() + WALK_EVERY,
         export_every,
         export_at: Deadline::now(),
+        not_taken_up: not_taken_up.clone(),
+        retry: Retry::default(),
     };
     tokio::spawn(keeper.run(asked));
     KeeperHandle {
@@ -173,6 +183,7 @@ pub(super) fn start(
         trees,
         disk,
         found: founds,
+        not_taken_up,
         own,
         asks,
         notes,
@@ -189,6 +200,7 @@ impl Keeper {
                 .gather
                 .ready_at()
                 .map(|at| Deadline::from_std(self.started + at));
+            let again = self.again_at().unwrap_or(far);
             tokio::select! {
                 hint = hint(&mut self.watcher) => self.hinted(hint),
                 () = sleep_until(ready.unwrap_or(far)) => self.gathered().await,
@@ -201,6 +213,8 @@ impl Keeper {
                     self.scrub_at = Deadline::now() + self.scrub_every;
                 }
                 () = sleep_until(self.walk_at) => self.walk_if_blind().await,
+                Ok(()) = self.not_taken_up.changed() => self.tried(),
+                () = sleep_until(again) => self.take_up_again().await,
                 () = sleep_until(self.export_at), if self.export_every.is_some() => {
                     self.export().await;
                 }
@@ -225,6 +239,35 @@ impl Keeper {
         let disk = Arc::clone(&self.disk);
         let done = tokio::task::spawn_blocking(move || lock(&disk).export(active)).await;
         lock(&self.notes).export = done.unwrap_or_else(|_| Err(ending())).err();
+    }
+
+    /// An attempt to have the programs take up what is in place ended.
+    fn tried(&mut self) {
+        if self.not_taken_up.borrow_and_update().is_some() {
+            self.retry.failed(self.started.elapsed());
+        } else {
+            self.retry = Retry::default();
+        }
+    }
+
+    /// Only the Backup asks them again: what the Active holds is not to be imported over.
+    fn again_at(&self) -> Option<Deadline> {
+        let backup = matches!(*self.standing.borrow(), Standing::Backup { .. });
+        // What came of the last attempt has to be counted first.
+        let counted = matches!(self.not_taken_up.has_changed(), Ok(false));
+        if !backup || !counted || self.not_taken_up.borrow().is_none() {
+            return None;
+        }
+        let now = self.started.elapsed();
+        let at = self.retry.deadline(now).unwrap_or(now);
+        Some(Deadline::from_std(self.started + at))
+    }
+
+    async fn take_up_again(&mut self) {
+        let disk = Arc::clone(&self.disk);
+        let again = move || lock(&disk).take_up_again();
+        // What comes of it is told by the disk; a task that did not end well is that of a service that ends.
+        let _ending = tokio::task::spawn_blocking(again).await;
     }
 
     fn hinted(&mut self, noticed: std::io::Result<Noticed>) {
@@ -284,8 +327,7 @@ impl Keeper {
         self.scan(move |disk| disk.look(look)).await
     }
 
-    /// A look may have published while the session was asking. A commit besides would be one that the Backup, whose tree is the
-    /// same already, never takes up; after a change of roles it would pass for a change made on this node alone.
+    /// A look may have published while the session was asking: a commit besides would be one of nothing.
     async fn publish_anew(&mut self, after: Option<CommitRecord>) {
         let standing = *self.standing.borrow_and_update();
         let Standing::Active { epoch } = standing else {

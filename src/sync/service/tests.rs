@@ -21,6 +21,9 @@ use crate::policy::Policy;
 use crate::session::State;
 use crate::settings::{HookPaths, Way};
 
+mod reload;
+mod there_and_back;
+
 /// For what must happen; the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(90);
 

@@ -7,7 +7,6 @@
 mod listing;
 mod receiver;
 mod relation;
-mod retry;
 mod run;
 mod sender;
 mod setup;
@@ -37,6 +36,11 @@ pub const BELIEVED_FOR: Duration = Duration::from_secs(5);
 pub const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// A transfer in which nothing moves for this long is given up; longer than a validation hook may take.
 pub const STALL_MAX: Duration = Duration::from_secs(120);
+
+/// Milliseconds from one moment to a later one.
+fn millis(now: Moment, since: Moment) -> u64 {
+    u64::try_from(now.saturating_sub(since).as_millis()).unwrap_or(u64::MAX)
+}
 
 #[cfg(test)]
 mod tests;

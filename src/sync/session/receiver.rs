@@ -104,6 +104,7 @@ impl Receiver {
                 self.obeyed.ended();
                 self.send(Message::Ran { run, outcome });
             }
+            ReceiverEvent::TakenUp { category, failed } => self.taken_up(&category, failed),
             ReceiverEvent::Standing(standing) => self.stand(standing),
         }
     }
@@ -176,6 +177,10 @@ impl Receiver {
             Message::Bye { reason } => self.close(format!("the peer hung up: {reason}")),
             _ if self.epoch.is_none() => return Err("no hello"),
             Message::Check { round, look, roots } => return self.check(now, round, look, &roots),
+            Message::Behind { category, for_ms } => {
+                let place = self.place(&category).ok_or("an unknown category")?;
+                self.places[place].behind(now, for_ms);
+            }
             Message::AskLineage { category } => return self.tell_lineage(category),
             Message::AskDirectories { category, dirs } => {
                 let place = self.place(&category).ok_or("an unknown category")?;
@@ -248,7 +253,34 @@ impl Receiver {
                 Some(offer) if offer.policy == place.own.policy_hash => None,
                 _ => Some(Reason::PolicyMismatch),
             };
-            place.theirs = offer.and_then(|offer| Some((offer.held?.roots, now)));
+            if let Some(held) = offer.and_then(|offer| offer.held) {
+                place.told(now, held.roots);
+            }
+        }
+        for place in 0..self.places.len() {
+            if self.places[place].not_taken_up.is_some() {
+                self.tell_taken_up(place);
+            }
+        }
+    }
+
+    fn taken_up(&mut self, category: &CategoryId, failed: Option<String>) {
+        let Some(place) = self.place(category) else {
+            return;
+        };
+        let news = self.places[place].not_taken_up != failed;
+        self.places[place].not_taken_up = failed;
+        if news && self.epoch.is_some() {
+            self.tell_taken_up(place);
+        }
+    }
+
+    fn tell_taken_up(&mut self, place: usize) {
+        let place = &self.places[place];
+        if place.barred.is_none() {
+            let category = place.own.id.clone();
+            let failed = place.not_taken_up.as_ref().map(Text::new);
+            self.send(Message::TakenUp { category, failed });
         }
     }
 
@@ -265,7 +297,7 @@ impl Receiver {
                 .get(usize::from(*at))
                 .ok_or("an unknown category")?;
             if let Some(place) = place {
-                self.places[*place].theirs = Some((*roots, now));
+                self.places[*place].told(now, *roots);
             }
         }
         if look == Look::Known {

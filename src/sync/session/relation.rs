@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::frame::{Capped, RECORDS_MAX};
 use crate::lineage::{CommitRecord, Lineage, Relation};
 
@@ -41,6 +42,8 @@ pub(super) enum Verdict {
     Behind(Vec<CommitRecord>),
     /// Its newest commit alone does not tell: ask for all it remembers.
     Ask,
+    /// The backup's memory gives way to these, oldest first: its tree holds nothing that this node's memory lacks.
+    GivesWay(Vec<CommitRecord>),
     /// Somebody has to decide.
     Choose(Choice),
 }
@@ -56,14 +59,21 @@ pub(super) fn by_newest(mine: &Lineage, newest: Option<CommitRecord>) -> Verdict
     }
 }
 
-/// By all it remembers.
-pub(super) fn by_all(mine: &Lineage, theirs: &Lineage) -> Verdict {
-    match mine.relation(theirs) {
-        Relation::Same => Verdict::Behind(Vec::new()),
-        Relation::PeerBehind(common) => Verdict::Behind(after(mine, common)),
-        Relation::IAmStale => Verdict::Choose(Choice::Stale),
-        Relation::SplitBrain(_) => Verdict::Choose(Choice::SplitBrain),
-        Relation::Foreign => Verdict::Choose(Choice::Foreign),
+/// By all it remembers, and the content roots of both trees. Where the backup's tree is this node's, or the one that both
+/// last had in common, overwriting it loses nothing, whatever led there: a setting was changed and changed back.
+pub(super) fn by_all(mine: &Lineage, theirs: &Lineage, here: Digest, there: Digest) -> Verdict {
+    let (choice, common) = match mine.relation(theirs) {
+        Relation::Same => return Verdict::Behind(Vec::new()),
+        Relation::PeerBehind(common) => return Verdict::Behind(after(mine, common)),
+        Relation::IAmStale => (Choice::Stale, mine.newest()),
+        Relation::SplitBrain(common) => (Choice::SplitBrain, Some(common)),
+        Relation::Foreign => (Choice::Foreign, None),
+    };
+    let held_before = common.is_some_and(|common| common.root == there);
+    if here == there || held_before {
+        Verdict::GivesWay(mine.iter().copied().collect())
+    } else {
+        Verdict::Choose(choice)
     }
 }
 
@@ -86,19 +96,20 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
     use super::*;
-    use crate::digest::Digest;
     use crate::lineage::{Epoch, NodeId};
 
     const ME: NodeId = NodeId(1);
     const PEER: NodeId = NodeId(2);
 
+    fn root(number: u8) -> Digest {
+        Digest::from_bytes([number; 32])
+    }
+
     fn grown(from: &Lineage, epoch: u64, author: NodeId, roots: &[u8]) -> Lineage {
         let mut lineage = from.clone();
         for root in roots {
-            let root = Digest::from_bytes([*root; 32]);
-            lineage
-                .push(lineage.next(Epoch(epoch), root, author))
-                .unwrap();
+            let next = lineage.next(Epoch(epoch), self::root(*root), author);
+            lineage.push(next).unwrap();
         }
         lineage
     }
@@ -122,7 +133,7 @@ mod tests {
     fn what_nobody_but_people_can_decide() {
         let base = grown(&Lineage::new(), 1, ME, &[1]);
         let (mine, theirs) = (grown(&base, 2, ME, &[2]), grown(&base, 3, PEER, &[3, 4]));
-        let choose = |mine: &Lineage, theirs: &Lineage| by_all(mine, theirs);
+        let choose = |mine: &Lineage, theirs: &Lineage| by_all(mine, theirs, root(2), root(4));
         assert_eq!(choose(&base, &theirs), Verdict::Choose(Choice::Stale));
         assert_eq!(choose(&mine, &theirs), Verdict::Choose(Choice::SplitBrain));
         let foreign = grown(&Lineage::new(), 9, PEER, &[9]);
@@ -132,5 +143,22 @@ mod tests {
             choose(&Lineage::new(), &theirs),
             Verdict::Choose(Choice::Stale)
         );
+    }
+    #[test]
+    fn a_tree_that_holds_nothing_of_its_own_gives_way() {
+        let base = grown(&Lineage::new(), 1, ME, &[1]);
+        let theirs = grown(&base, 1, PEER, &[2, 1]);
+        let gives_way = |mine: &Lineage, here: u8, there: u8| {
+            let verdict = by_all(mine, &theirs, root(here), root(there));
+            verdict == Verdict::GivesWay(mine.iter().copied().collect())
+        };
+        let mine = grown(&base, 2, ME, &[3]);
+        assert!(gives_way(&base, 1, 1), "there and back again");
+        assert!(gives_way(&mine, 3, 1), "the same, and a change here since");
+        assert!(gives_way(&mine, 3, 3), "both came to the same");
+        assert!(!gives_way(&mine, 3, 2), "not back again");
+        let foreign = grown(&Lineage::new(), 2, ME, &[5]);
+        assert!(gives_way(&foreign, 5, 5));
+        assert!(!gives_way(&foreign, 5, 1));
     }
 }

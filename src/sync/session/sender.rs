@@ -356,6 +356,11 @@ impl Sender {
                 self.out.push(SenderAction::Ran { run, outcome });
                 Ok(())
             }
+            Message::TakenUp { category, failed } => {
+                let track = self.track(&category).ok_or("an unknown category")?;
+                track.taken_up(failed.map(|why| why.to_string()));
+                Ok(())
+            }
             Message::Need { transfer, .. }
             | Message::Prepared { transfer }
             | Message::Done { transfer, .. }

@@ -63,6 +63,8 @@ pub enum Reason {
     LocalChange,
     /// The backup's check said no.
     RejectedByValidation,
+    /// The content is the same, but the backup's programs did not take it up.
+    ReloadFailed,
     /// It would delete more than the guard allows.
     Deletions,
     /// It is configured differently on the two nodes.

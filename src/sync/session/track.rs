@@ -8,17 +8,18 @@ use std::sync::Arc;
 use super::Moment;
 use super::listing::{Listing, Step};
 use super::relation::{self, Choice, Verdict};
-use super::retry::Retry;
 use super::sender::SenderAction;
 use super::setup::{Local, Own};
 use super::status::Reason;
 use crate::diff::diff;
 use crate::digest::Digest;
+use crate::entry::Roots;
 use crate::frame::{Child, Held, Message, TransferId};
 
 use crate::lineage::{CommitRecord, Epoch, Lineage};
 use crate::manifest::Manifest;
 use crate::path::RelPath;
+use crate::retry::Retry;
 use transfer::Transfer;
 
 /// What every category shares.
@@ -34,12 +35,16 @@ pub(super) struct Track {
     /// Why nothing can be exchanged on this connection, if so.
     barred: Option<Reason>,
     peer: Option<Held>,
-    /// The peer's tree, where it is known whole.
-    peer_tree: Option<Arc<Manifest>>,
+    /// The peer's tree with its hashes, where it is known whole.
+    peer_tree: Option<(Arc<Manifest>, Roots)>,
     phase: Phase,
     compared_at: Option<Moment>,
     /// Since when the peer lacks something.
     behind_since: Option<Moment>,
+    /// Whether the peer was told so.
+    told_behind: bool,
+    /// Why the peer's programs did not take up what it has.
+    not_taken_up: Option<String>,
     /// Answers to older questions say nothing of the present.
     since_round: u32,
     retry: Retry,
@@ -58,6 +63,14 @@ struct HeldBack {
     details: String,
     /// The content root that was refused.
     root: Digest,
+}
+
+impl HeldBack {
+    /// Whether equal trees leave nothing of it.
+    fn is_of_content(&self) -> bool {
+        use Reason::{Choice, Deletions, RejectedByValidation};
+        matches!(self.reason, Choice(_) | Deletions | RejectedByValidation)
+    }
 }
 
 /// What somebody said is meant; for one generation.
@@ -101,6 +114,8 @@ impl Track {
             phase: Phase::Quiet,
             compared_at: None,
             behind_since: None,
+            told_behind: false,
+            not_taken_up: None,
             since_round: 0,
             retry: Retry::default(),
             held_back: None,
@@ -116,12 +131,30 @@ impl Track {
 
     pub(super) fn scanned(&mut self, now: Moment, local: Local, lineage: Lineage) {
         self.publishing = false;
+        let published = self.own.lineage.newest() != lineage.newest();
         self.own.lineage = lineage;
-        let moved = |held: &Local| held.roots.content != local.roots.content;
+        let moved = |held: &Local| published || held.roots.content != local.roots.content;
         if self.own.local.as_ref().is_none_or(moved) {
             self.behind_since.get_or_insert(now);
+            self.changed_meanwhile(now);
         }
         self.own.local = Some(local);
+    }
+
+    pub(super) fn taken_up(&mut self, failed: Option<String>) {
+        self.not_taken_up = failed;
+    }
+
+    /// The peer cannot know how long a change has been waiting for it.
+    fn tell_behind(&mut self, now: Moment, out: &mut Vec<SenderAction>) {
+        let behind = self.behind_since.is_some();
+        if self.barred.is_some() || self.told_behind == behind {
+            return;
+        }
+        self.told_behind = behind;
+        let for_ms = self.behind_since.map(|since| super::millis(now, since));
+        let category = self.own.id.clone();
+        out.push(SenderAction::Send(Message::Behind { category, for_ms }));
     }
 
     pub(super) fn wanted(&mut self, meant: Meant) {
@@ -143,16 +176,27 @@ impl Track {
         let (Some(local), Some(held)) = (&self.own.local, &self.peer) else {
             return;
         };
+        if local.roots == held.roots {
+            self.peer_tree = Some((Arc::clone(&local.manifest), local.roots));
+        } else {
+            self.peer_tree.take_if(|(_, roots)| *roots != held.roots);
+        }
         if local.roots.content == held.roots.content {
-            self.peer_tree = Some(Arc::clone(&local.manifest));
+            self.held_back.take_if(|held| held.is_of_content());
+        }
+        if self.is_same(local.roots, held) {
             self.compared_at = Some(at);
             self.behind_since = None;
             self.held_back = None;
         } else {
             self.behind_since.get_or_insert(at);
-            let known = self.peer_tree.take();
-            self.peer_tree = known.filter(|tree| tree.roots().content == held.roots.content);
         }
+    }
+
+    /// Whether the Backup has the tree and remembers the commits that led to it: the same tree by other commits would pass
+    /// for a change made on one node alone, once the roles are exchanged.
+    fn is_same(&self, here: Roots, there: &Held) -> bool {
+        here.content == there.roots.content && self.own.lineage.newest() == there.newest
     }
 
     pub(super) fn asked_what_differs(&mut self) {
@@ -165,7 +209,7 @@ impl Track {
             return false;
         }
         self.asked = false;
-        if let Some(theirs) = self.peer_tree.clone() {
+        if let Some((theirs, _)) = self.peer_tree.clone() {
             self.show(&theirs, out);
             return false;
         }
@@ -194,6 +238,7 @@ impl Track {
         let (Some(local), Some(held)) = (self.own.local.clone(), self.peer) else {
             return;
         };
+        self.tell_behind(now, out);
         let idle = matches!(self.phase, Phase::Quiet) && self.barred.is_none();
         if !idle || !self.retry.may(now) {
             return;
@@ -201,8 +246,7 @@ impl Track {
         if self.answer_what_differs(&local, out) {
             return;
         }
-        let root = local.roots.content;
-        if root == held.roots.content || self.is_held_back(root) {
+        if self.is_same(local.roots, &held) || self.is_held_back(local.roots.content) {
             return;
         }
         match relation::by_newest(&self.own.lineage, held.newest) {
@@ -210,7 +254,7 @@ impl Track {
                 let replaces = false;
                 self.approach(now, common, ids, Basis { lacks, replaces }, out);
             }
-            Verdict::Ask | Verdict::Choose(_) => {
+            Verdict::Ask | Verdict::GivesWay(_) | Verdict::Choose(_) => {
                 self.phase = Phase::AskedLineage(Vec::new());
                 let category = self.own.id.clone();
                 out.push(SenderAction::Send(Message::AskLineage { category }));
@@ -245,20 +289,30 @@ impl Track {
         let mut theirs = Lineage::new();
         theirs.replace(heard.drain(..));
         self.phase = Phase::Quiet;
-        match relation::by_all(&self.own.lineage, &theirs) {
+        let (lacks, replaces) = match self.verdict(&theirs) {
             Verdict::Choose(_) if self.meant.overwrite => {
-                let lacks = self.own.lineage.iter().copied().collect();
-                let replaces = true;
-                self.approach(now, common, ids, Basis { lacks, replaces }, out);
+                (self.own.lineage.iter().copied().collect(), true)
             }
-            Verdict::Choose(choice) => self.choose(choice),
-            Verdict::Behind(lacks) => {
-                let replaces = false;
-                self.approach(now, common, ids, Basis { lacks, replaces }, out);
+            Verdict::GivesWay(lacks) => (lacks, true),
+            Verdict::Behind(lacks) => (lacks, false),
+            Verdict::Choose(choice) => {
+                self.choose(choice);
+                return Ok(());
             }
-            Verdict::Ask => {}
-        }
+            Verdict::Ask => return Ok(()),
+        };
+        self.approach(now, common, ids, Basis { lacks, replaces }, out);
         Ok(())
+    }
+
+    fn verdict(&self, theirs: &Lineage) -> Verdict {
+        match (&self.own.local, &self.peer) {
+            (Some(local), Some(held)) => {
+                let (here, there) = (local.roots.content, held.roots.content);
+                relation::by_all(&self.own.lineage, theirs, here, there)
+            }
+            _ => Verdict::Ask,
+        }
     }
 
     fn choose(&mut self, choice: Choice) {
@@ -298,7 +352,7 @@ impl Track {
             }
             return;
         }
-        if let Some(theirs) = self.peer_tree.clone() {
+        if let Some((theirs, _)) = self.peer_tree.clone() {
             self.stage(now, common, ids, &theirs, basis, out);
         } else {
             let (listing, question) = Listing::begin(self.own.id.clone(), local);

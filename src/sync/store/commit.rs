@@ -8,8 +8,9 @@ use rustix::io::Errno;
 use super::area::Area;
 use super::error::{StoreError, io};
 use super::journal::{Intent, Record};
+use super::secure::secure;
 use super::stage::{Staged, snapshot_applied};
-use super::sweep::{LocalEdit, Sweep, name_of_commit};
+use super::sweep::{LocalEdit, Sweep, laid_aside, name_of_commit};
 use super::{Recovered, Store, snapshot};
 use crate::lineage::{CommitRecord, Epoch};
 use crate::path::RelPath;
@@ -56,6 +57,8 @@ impl Store {
             areas,
             ..
         } = staged;
+        let secured = secure(&intent, &areas);
+        secured.map_err(|(path, source)| io("make durable", path)(source))?;
         self.log(&[Record::Intent(Box::new(intent.clone()))])?;
         self.carry_out(&intent, &areas)?;
         self.log(&[Record::Done(intent.number)])?;
@@ -202,9 +205,7 @@ impl Store {
             ))?;
         }
         let edits = sweep.edits;
-        if !edits.is_empty() {
-            self.list_edits(intent.number, &edits)?;
-        }
+        self.list_edits(intent.number, &edits)?;
         self.history.add(intent)?;
         if self.journal.is_long() {
             snapshot_applied(self)?;
@@ -212,11 +213,25 @@ impl Store {
         Ok(edits)
     }
 
+    /// Durable, and listed: also what a sweep that a crash interrupted had laid aside and not listed yet.
     fn list_edits(&self, number: u64, edits: &[LocalEdit]) -> Result<(), StoreError> {
+        let lies = self.aside.look(&name_of_commit(number));
+        let lies = lies
+            .map_err(io("look at", "what was laid aside"))?
+            .is_some();
+        if edits.is_empty() && !lies {
+            return Ok(());
+        }
+        let synced = self.aside.sync_file_system();
+        synced.map_err(io("sync", "what was laid aside"))?;
         let file = edits_file(number);
-        // A sweep that a crash interrupted has listed some already.
         let mut all: Vec<LocalEdit> = snapshot::read(&self.aside, &file)?.unwrap_or_default();
-        all.extend(edits.iter().cloned());
+        let found = laid_aside(&self.aside, number).map_err(io("read", "what was laid aside"))?;
+        for edit in edits.iter().cloned().chain(found) {
+            if !all.iter().any(|listed| listed.path == edit.path) {
+                all.push(edit);
+            }
+        }
         snapshot::write(&self.aside, &file, &all)?;
         let failed = |error| io("clear", "what was laid aside")(error);
         let lists = self.laid_aside()?;

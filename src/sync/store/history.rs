@@ -62,10 +62,14 @@ impl History {
             gone.map_err(io("clear", "the history"))?;
         }
         if beyond > 0 {
-            self.drop_contents()
-        } else {
-            Ok(())
+            self.drop_contents()?;
         }
+        if intent.steps.is_empty() {
+            return Ok(());
+        }
+        // What was moved here must not depend on what the file system writes first: the slots it came from, and the
+        // journal that tells of them, are cleared next.
+        self.contents.sync().map_err(io("sync", "the history"))
     }
 
     /// The commits, oldest first.

@@ -19,6 +19,7 @@ mod error;
 mod history;
 mod journal;
 mod plan;
+mod secure;
 mod snapshot;
 mod stage;
 mod staging;
@@ -86,6 +87,8 @@ pub struct Store {
     /// Contents that the trees should hold but do not.
     absent: BTreeSet<Digest>,
     probed: bool,
+    /// See [`Store::owed`].
+    owed: Option<u64>,
     /// The journal could not be written: only opening the store again tells what is in it.
     broken: bool,
 }
@@ -116,6 +119,7 @@ pub enum Recovered {
 
 const APPLIED: &[u8] = b"applied";
 const EPOCH: &[u8] = b"epoch";
+const OWED: &[u8] = b"owed";
 
 impl Store {
     /// Opens the store and finishes, or takes back, what was interrupted.
@@ -141,6 +145,7 @@ impl Store {
             history: History::open(&home, spec.history).map_err(failed)?,
             applied: snapshot::read(&home, APPLIED)?.unwrap_or_default(),
             epoch: snapshot::read(&home, EPOCH)?.unwrap_or_default(),
+            owed: snapshot::read(&home, OWED)?,
             home,
             journal,
             unswept: None,
@@ -191,6 +196,21 @@ impl Store {
             snapshot::write(&self.home, EPOCH, &epoch)?;
             self.epoch = epoch;
         }
+        Ok(())
+    }
+
+    /// The generation that the programs of this node have still to take up, if they owe it.
+    pub fn owed(&self) -> Option<u64> {
+        self.owed
+    }
+
+    /// Takes note of that, durably; that nothing is owed any more may be forgotten by a power cut.
+    pub fn owe(&mut self, generation: Option<u64>) -> Result<(), StoreError> {
+        match generation {
+            Some(generation) => snapshot::write(&self.home, OWED, &generation)?,
+            None => drop(absent(self.home.remove(OWED)).map_err(io("clear", "what is owed"))?),
+        }
+        self.owed = generation;
         Ok(())
     }
 

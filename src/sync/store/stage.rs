@@ -91,6 +91,11 @@ impl Staged {
         self.intent.record
     }
 
+    /// Whether the trees are this generation already: it brings commits alone.
+    pub fn is_in_place(&self) -> bool {
+        self.intent.steps.is_empty()
+    }
+
     /// The epoch it was sent under.
     pub fn epoch(&self) -> Epoch {
         self.epoch

@@ -145,6 +145,35 @@ impl<'a> Sweep<'a> {
     }
 }
 
+/// What lies in the directory of a commit's edits.
+pub(super) fn laid_aside(aside: &Dir, number: u64) -> Result<Vec<LocalEdit>> {
+    let mut found = Vec::new();
+    if let Some(dir) = absent(aside.dir(&name_of_commit(number)))? {
+        find(&dir, None, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn find(dir: &Dir, at: Option<&RelPath>, found: &mut Vec<LocalEdit>) -> Result<()> {
+    for name in dir.names()? {
+        let path = match at {
+            Some(at) => at.join(&name),
+            None => RelPath::new(name.clone()),
+        };
+        let (path, status) = (path.map_err(|_| Errno::NAMETOOLONG)?, dir.status(&name)?);
+        if status.file_type == FileType::Directory {
+            find(&dir.dir(&name)?, Some(&path), found)?;
+        } else {
+            found.push(LocalEdit {
+                path,
+                uid: status.uid,
+                mtime_ns: status.stamp.mtime_ns,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Name of a commit's directory.
 pub(super) fn name_of_commit(number: u64) -> Vec<u8> {
     number.to_string().into_bytes()

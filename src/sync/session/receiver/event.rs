@@ -62,6 +62,13 @@ pub enum ReceiverEvent {
         /// How it ended.
         outcome: RunOutcome,
     },
+    /// What the programs of this node made of the generation in place.
+    TakenUp {
+        /// Of which category.
+        category: CategoryId,
+        /// Why they did not take it up, if they did not.
+        failed: Option<String>,
+    },
     /// The agent says something else of this node.
     Standing(Standing),
 }

@@ -6,7 +6,7 @@ use crate::lineage::{CommitRecord, Lineage};
 use crate::manifest::Manifest;
 use crate::session::setup::Own;
 use crate::session::status::{CategoryStatus, Reason, State};
-use crate::session::{BELIEVED_FOR, Moment};
+use crate::session::{BELIEVED_FOR, Moment, millis};
 
 #[derive(Debug)]
 pub(super) struct Place {
@@ -15,6 +15,12 @@ pub(super) struct Place {
     /// The Active's roots, and when it told them.
     pub(super) theirs: Option<(Roots, Moment)>,
     pub(super) refused: Option<(Reason, String)>,
+    /// Why the programs of this node did not take up what is in place.
+    pub(super) not_taken_up: Option<String>,
+    /// Since when something of the Active's is lacking here, as the Active says.
+    pub(super) behind_since: Option<Moment>,
+    /// When both were last known to be equal.
+    same_at: Option<Moment>,
 }
 
 impl Place {
@@ -24,7 +30,30 @@ impl Place {
             barred: None,
             theirs: None,
             refused: None,
+            not_taken_up: None,
+            behind_since: None,
+            same_at: None,
         }
+    }
+
+    /// The Active says what it has.
+    pub(super) fn told(&mut self, now: Moment, roots: Roots) {
+        self.theirs = Some((roots, now));
+        if self.is_same(roots) {
+            self.same_at = Some(now);
+        }
+    }
+
+    /// The Active says for how long something has been lacking here.
+    pub(super) fn behind(&mut self, now: Moment, for_ms: Option<u64>) {
+        let since = |ms| now.saturating_sub(Moment::from_millis(ms));
+        self.behind_since = for_ms.map(since);
+    }
+
+    fn is_same(&self, theirs: Roots) -> bool {
+        let local = self.own.local.as_ref();
+        let same = local.is_some_and(|local| local.roots.content == theirs.content);
+        same && self.behind_since.is_none()
     }
 
     /// The tree there shall be, if it can be.
@@ -111,8 +140,7 @@ impl Place {
     }
 
     fn state(&self, now: Moment, connected_at: Moment, moving: bool) -> State {
-        let age =
-            |at: Moment| u64::try_from(now.saturating_sub(at).as_millis()).unwrap_or(u64::MAX);
+        let age = |at: Moment| millis(now, at);
         if let Some(reason) = &self.barred {
             let details = "the two nodes differ in version or in this category's configuration";
             return State::OutOfSync {
@@ -124,17 +152,11 @@ impl Place {
             let for_ms = age(connected_at);
             return State::Unknown { for_ms };
         };
-        let same = self
-            .own
-            .local
-            .as_ref()
-            .is_some_and(|local| local.roots.content == theirs.content);
         if now.saturating_sub(told_at) > BELIEVED_FOR {
             let for_ms = age(told_at);
             State::Unknown { for_ms }
-        } else if same {
-            let verified_ms_ago = age(told_at);
-            State::InSync { verified_ms_ago }
+        } else if self.is_same(theirs) {
+            self.taken_up_or_not(age(told_at))
         } else if let Some((reason, details)) = self.refused.clone() {
             State::OutOfSync { reason, details }
         } else if self.is_edited() && !moving {
@@ -143,11 +165,25 @@ impl Place {
                 reason: Reason::LocalChange,
                 details: details.to_owned(),
             }
-        } else {
+        } else if let Some(since) = self.behind_since {
             State::Syncing {
-                lag_ms: 0,
+                lag_ms: age(since),
                 bytes_left: 0,
             }
+        } else {
+            // They differ, and nobody has said since when.
+            let for_ms = age(self.same_at.unwrap_or(connected_at));
+            State::Unknown { for_ms }
+        }
+    }
+
+    fn taken_up_or_not(&self, verified_ms_ago: u64) -> State {
+        match self.not_taken_up.clone() {
+            None => State::InSync { verified_ms_ago },
+            Some(details) => State::OutOfSync {
+                reason: Reason::ReloadFailed,
+                details,
+            },
         }
     }
 }

@@ -296,10 +296,11 @@ impl Receiver {
             place.own.lineage = lineage;
         }
         place.refused = None;
+        place.behind_since = None;
         let local = Local::new((*incoming.next).clone());
         let roots = local.roots;
         place.own.local = Some(local);
-        place.theirs = Some((roots, self.heard_at));
+        place.told(self.heard_at, roots);
         self.send(Message::Done { transfer, roots });
     }
 }

@@ -4,4 +4,6 @@ mod faults;
 mod hostile;
 mod ordinary;
 mod runs;
+mod status;
+mod there_and_back;
 mod world;

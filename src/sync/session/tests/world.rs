@@ -70,12 +70,20 @@ impl Node {
         self.put(path, Kind::File { size, content });
     }
 
+    /// The time alone.
+    pub(super) fn touch(&mut self, path: &str, mtime_ns: i64) {
+        let path = RelPath::new(path).unwrap();
+        let mut entry = self.tree.get(&path).unwrap().clone();
+        entry.mtime_ns = mtime_ns;
+        self.tree.insert(path, entry);
+    }
+
     pub(super) fn remove(&mut self, path: &str) {
         self.tree.remove_within(&RelPath::new(path).unwrap());
     }
 
     /// What the Active does with what it found.
-    fn save(&mut self, epoch: Epoch) {
+    pub(super) fn save(&mut self, epoch: Epoch) {
         let root = self.tree.roots().content;
         if self
             .lineage
@@ -86,7 +94,7 @@ impl Node {
         }
     }
 
-    fn publish(&mut self, epoch: Epoch) {
+    pub(super) fn publish(&mut self, epoch: Epoch) {
         let root = self.tree.roots().content;
         let record = self.lineage.next(epoch, root, self.id);
         self.lineage.push(record).unwrap();
@@ -401,8 +409,11 @@ impl World {
             } => {
                 self.records = (records, replace);
                 let outcome = match self.invalid {
-                    Some(why) => Err(Refusal::Validation(Text::new(why))),
-                    None => Ok(()),
+                    // What is in place already is not judged again.
+                    Some(why) if *self.next[&transfer] != self.backup.tree => {
+                        Err(Refusal::Validation(Text::new(why)))
+                    }
+                    _ => Ok(()),
                 };
                 self.receiver(ReceiverEvent::Prepared { transfer, outcome });
             }

@@ -2,7 +2,7 @@
 
 use super::{Phase, Track};
 use crate::session::status::{CategoryStatus, Reason, State};
-use crate::session::{BELIEVED_FOR, Moment};
+use crate::session::{BELIEVED_FOR, Moment, millis};
 
 impl Track {
     pub(in crate::session) fn status(&self, now: Moment, connected_at: Moment) -> CategoryStatus {
@@ -24,8 +24,7 @@ impl Track {
         if let Some(held) = &self.held_back {
             return out_of_sync(held.reason.clone(), held.details.clone());
         }
-        let age =
-            |at: Moment| u64::try_from(now.saturating_sub(at).as_millis()).unwrap_or(u64::MAX);
+        let age = |at: Moment| millis(now, at);
         let fresh = |at: &Moment| now.saturating_sub(*at) <= BELIEVED_FOR;
         if let Some(since) = self.behind_since {
             let bytes_left = match &self.phase {
@@ -36,6 +35,9 @@ impl Track {
             return State::Syncing { lag_ms, bytes_left };
         }
         match self.compared_at.filter(fresh) {
+            Some(_) if let Some(why) = &self.not_taken_up => {
+                out_of_sync(Reason::ReloadFailed, why.clone())
+            }
             Some(at) => State::InSync {
                 verified_ms_ago: age(at),
             },

@@ -9,7 +9,7 @@ use crate::frame::{Changed, Held, Message, Needed, Refusal, Stage, TransferId};
 use crate::lineage::CommitRecord;
 use crate::manifest::Manifest;
 use crate::path::RelPath;
-use crate::session::retry::Retry;
+use crate::retry::Retry;
 use crate::session::sender::{SenderAction, Wanted};
 use crate::session::setup::Local;
 use crate::session::status::Reason;
@@ -24,6 +24,8 @@ pub(super) struct Transfer {
     needs: Vec<Needed>,
     pub(super) bytes_left: u64,
     moved_at: Moment,
+    /// When the tree first changed after this was staged.
+    newer_since: Option<Moment>,
 }
 
 impl Track {
@@ -81,7 +83,15 @@ impl Track {
             needs: Vec::new(),
             bytes_left: 0,
             moved_at: now,
+            newer_since: None,
         }));
+    }
+
+    /// The tree is another than when the transfer began, if there is one.
+    pub(super) fn changed_meanwhile(&mut self, now: Moment) {
+        if let Phase::Staged(transfer) = &mut self.phase {
+            transfer.newer_since.get_or_insert(now);
+        }
     }
 
     fn transfer(&mut self, id: TransferId) -> Option<&mut Transfer> {
@@ -178,8 +188,10 @@ impl Track {
         self.since_round = next_round;
         self.meant = Meant::default();
         self.retry = Retry::default();
-        self.behind_since = None;
-        self.peer_tree = Some(transfer.next.manifest);
+        self.behind_since = transfer.newer_since;
+        // A commit says it itself.
+        self.told_behind = false;
+        self.peer_tree = Some((transfer.next.manifest, transfer.next.roots));
         self.peer = Some(Held {
             roots: held.roots,
             newest: Some(transfer.record),

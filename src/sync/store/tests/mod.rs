@@ -4,6 +4,7 @@ mod commits;
 mod conformance;
 mod crash;
 mod disk;
+mod edits;
 mod hostile;
 mod pair;
 mod random;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::Moment;
+use crate::session::Moment;
 
 /// After the first failure.
 const FIRST: Duration = Duration::from_millis(200);
@@ -11,13 +11,13 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Failures in a row.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Retry {
+pub(crate) struct Retry {
     failures: u32,
     not_before: Moment,
 }
 
 impl Retry {
-    pub(super) fn failed(&mut self, now: Moment) {
+    pub(crate) fn failed(&mut self, now: Moment) {
         let pause = FIRST
             .saturating_mul(1 << self.failures.min(16))
             .min(LONGEST);
@@ -25,12 +25,12 @@ impl Retry {
         self.not_before = now.saturating_add(pause);
     }
 
-    pub(super) fn may(&self, now: Moment) -> bool {
+    pub(crate) fn may(&self, now: Moment) -> bool {
         now >= self.not_before
     }
 
     /// When it may, if that is to be waited for.
-    pub(super) fn deadline(&self, now: Moment) -> Option<Moment> {
+    pub(crate) fn deadline(&self, now: Moment) -> Option<Moment> {
         (!self.may(now)).then_some(self.not_before)
     }
 }
