@@ -76,6 +76,16 @@ pub enum LinkReport {
         /// How it is.
         carrier: Carrier,
     },
+    /// How each link does, about once a second.
+    Measured {
+        /// All of them, in order.
+        links: Vec<LinkStatus>,
+    },
+    /// The peer told its wall clock: by how many milliseconds it is ahead of ours, less the way here.
+    ClocksCompared {
+        /// Negative: behind.
+        ahead_ms: i64,
+    },
     /// The peer's kernel says that nobody listens there.
     Refused {
         /// Which link.

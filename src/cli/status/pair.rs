@@ -80,6 +80,8 @@ fn peer(pair: &PairStatus, now: Instant) -> String {
         health,
         heard_at,
         versions: _,
+        introduction: _,
+        clock_ahead_ms: _,
     }) = &pair.peer
     else {
         return "never heard".to_owned();

@@ -10,14 +10,14 @@ use fencepost::node::event::{Standing, Verdict, WatchdogFacts};
 use fencepost::node::pair::policy::MeansKind;
 use fencepost::node::pair::preflight::{Finding, Fit};
 use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus, ServicesStatus};
-use fencepost::node::pair::{PairStatus, Refusal, ServicesWanted};
+use fencepost::node::pair::{LinkMeasure, PairStatus, Refusal, ServicesWanted};
 use fencepost::node::policy::{Arming, CheckSeverity, Commissioning};
 use fencepost::node::status::{
     CheckHealth, CheckStatus, DeadManStatus, SegmentMode, SegmentStatus, Status, Summary,
     WatchdogStatus,
 };
 use fencepost::node::{Cause, Fact, Instant, Level, Record};
-use fencepost::wire::{Flags, HealthSummary, Role, Versions};
+use fencepost::wire::{Flags, HealthSummary, Introduction, Role, Text, Versions};
 
 pub(in crate::cli) const AT: Instant = Instant::from_millis(600_000);
 
@@ -52,7 +52,7 @@ fn check(name: &str, severity: CheckSeverity, output: &str) -> CheckStatus {
 const VERSIONS: Versions = Versions {
     protocol: 1,
     software: [0, 1, 0],
-    firmware: [0; 3],
+    firmware: [1, 0, 0],
 };
 
 pub(in crate::cli) fn backup() -> PairStatus {
@@ -61,6 +61,15 @@ pub(in crate::cli) fn backup() -> PairStatus {
         name: name.to_owned(),
         heard_at: heard(ms),
         refused,
+        measure: LinkMeasure {
+            missing: u32::try_from(refused).unwrap_or(0) * 3,
+            of: 128,
+            heard: 5_990,
+            lost: refused * 5,
+            round_trip: Some(Duration::from_micros(180 + 40 * refused)),
+            round_trip_max: Some(Duration::from_millis(2)),
+            fault: None,
+        },
     };
     PairStatus {
         role: Role::Backup,
@@ -80,6 +89,8 @@ pub(in crate::cli) fn backup() -> PairStatus {
             health: HealthSummary::default(),
             heard_at: heard(4),
             versions: VERSIONS,
+            introduction: Some(introduction("gate-a")),
+            clock_ahead_ms: Some(-12),
         }),
         talking: true,
         links: vec![link("cable", 4, 0), link("lan", 9, 2)],
@@ -103,6 +114,18 @@ pub(in crate::cli) fn backup() -> PairStatus {
             sentence: "both run fencepost 0.1.0".to_owned(),
         }],
         versions: VERSIONS,
+        introduction: Some(introduction("gate-b")),
+    }
+}
+
+fn introduction(host: &str) -> Introduction {
+    Introduction {
+        // Neither is empty.
+        host: Text::of(host).unwrap(),
+        model: Text::of("Fencepost reference controller"),
+        firmware: Text::of("1.0.0"),
+        commissioning: Commissioning::Done,
+        wall_clock_ms: None,
     }
 }
 

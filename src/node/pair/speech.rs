@@ -53,7 +53,7 @@ impl Pair {
             health: ground.health,
             generation: ground.generation,
             names_generation: self.names_generation(),
-            versions: self.policy.versions,
+            versions: self.versions(),
             board: self.policy.board,
             agreement: self.policy.agreement,
             sync_roots: Vec::new(),

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Pair;
 use super::drill::FenceTest;
-use super::event::ServicesWanted;
+use super::event::{LinkMeasure, ServicesWanted};
 use super::policy::MeansKind;
 use super::preflight::Finding;
 use super::refusal::Refusal;
 use crate::node::time::Instant;
-use crate::wire::{Flags, HealthSummary, Role, Versions};
+use crate::wire::{Flags, HealthSummary, Introduction, Role, Versions};
 
 /// This node's part in the pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +62,9 @@ pub struct PairStatus {
     /// What runs here.
     #[serde(default)]
     pub versions: Versions,
+    /// Who this node says it is; `None` if it does not know its host's name.
+    #[serde(default)]
+    pub introduction: Option<Introduction>,
 }
 
 /// The peer, in its own words.
@@ -80,6 +83,12 @@ pub struct PeerStatus {
     /// What runs there.
     #[serde(default)]
     pub versions: Versions,
+    /// Who it says it is; `None`: not told in its present start.
+    #[serde(default)]
+    pub introduction: Option<Introduction>,
+    /// By how many milliseconds its wall clock is ahead of this node's; negative: behind. `None`: not told.
+    #[serde(default)]
+    pub clock_ahead_ms: Option<i64>,
 }
 
 /// One link.
@@ -91,6 +100,9 @@ pub struct LinkStatus {
     pub heard_at: Option<Instant>,
     /// Times the peer's kernel refused.
     pub refused: u64,
+    /// Loss and round trips, about a second old at most.
+    #[serde(default)]
+    pub measure: LinkMeasure,
 }
 
 /// One means.
@@ -141,7 +153,8 @@ impl Pair {
             fence_orders_refused: self.orders_refused,
             refusals: self.takeover_refusals(now),
             preflight: self.preflight(now),
-            versions: self.policy.versions,
+            versions: self.versions(),
+            introduction: self.introductions.own().cloned(),
         }
     }
 
@@ -154,6 +167,8 @@ impl Pair {
             health: last.health,
             heard_at: self.peer.heard_at(),
             versions: last.versions,
+            introduction: self.told_by_peer().cloned(),
+            clock_ahead_ms: self.clock_ahead_ms(),
         })
     }
 
@@ -164,6 +179,7 @@ impl Pair {
                 name: name.clone(),
                 heard_at: link.heard_at,
                 refused: link.refused,
+                measure: link.measure.clone(),
             })
             .collect()
     }

@@ -40,6 +40,8 @@ pub(super) struct Setup {
     pub(super) disk_us: u64,
     /// Units are bound to the role; those of the first node never start.
     pub(super) services: Option<ServicesFailed>,
+    /// So many of the two know their host's name and introduce themselves, the first one first.
+    pub(super) named: usize,
 }
 
 const fn ms(millis: u64) -> Duration {
@@ -65,6 +67,7 @@ impl Setup {
             kernel_us: 500,
             disk_us: 1_000,
             services: None,
+            named: 0,
         }
     }
 
@@ -100,6 +103,7 @@ impl Setup {
             kernel_us: dice.between(100, 8_000),
             disk_us: dice.between(200, 15_000),
             services: None,
+            named: 0,
         }
     }
 
