@@ -54,10 +54,6 @@ pub enum LinkOrder {
 }
 
 /// What the thread tells.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every one is `Heard`, and none is kept: a box would be an allocation per frame"
-)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkReport {
     /// An authentic message of the peer's present start; the same one may come again by another link.

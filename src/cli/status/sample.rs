@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fencepost::agent::stats::LoopStats;
 use fencepost::board::controller::{CutState, DeadManReading, Evidence, Identity, RelayState};
-use fencepost::control::{AgentStatus, HistoryHealth};
+use fencepost::control::{AgentStatus, HistoryHealth, Vips};
 use fencepost::io::realtime::Grant;
 use fencepost::node::event::{Standing, Verdict, WatchdogFacts};
 use fencepost::node::pair::policy::MeansKind;
@@ -109,6 +109,12 @@ pub(in crate::cli) fn backup() -> PairStatus {
         stale_messages: 0,
         fence_orders_refused: 0,
         refusals: vec![Refusal::PeerServes],
+        if_peer_died: Vec::new(),
+        health: HealthSummary::default(),
+        flags: Flags {
+            ready: true,
+            ..Flags::default()
+        },
         preflight: vec![Finding {
             fit: Fit::Good,
             sentence: "both run fencepost 0.1.0".to_owned(),
@@ -188,7 +194,86 @@ pub(in crate::cli) fn healthy() -> AgentStatus {
         node,
         control_loop,
         history: HistoryHealth::Writing,
+        vips: None,
     }
+}
+
+/// A whole node beside an Active.
+pub(super) fn half_of_a_pair() -> AgentStatus {
+    let mut status = healthy();
+    status.node.pair = Some(backup());
+    status.vips = Some(Vips {
+        count: 3,
+        first: ["192.0.2.1/24", "192.0.2.9/24", "2001:db8::1/64"]
+            .map(|vip| format!("{vip} on lan0"))
+            .to_vec(),
+    });
+    status
+}
+
+pub(super) fn pair_in_trouble() -> AgentStatus {
+    let mut status = half_of_a_pair();
+    status.node.summary = Summary::Red;
+    status.node.reasons = vec![
+        "nobody serves that this node hears of; it does not itself: this node was fenced or \
+         crashed and has not joined since; it does not take over alone"
+            .to_owned(),
+        "the peer is not heard".to_owned(),
+        "link lan cannot be used: No such device (os error 19)".to_owned(),
+    ];
+    let pair = backup();
+    let silent = Some(AT - Duration::from_secs(75));
+    status.node.pair = Some(PairStatus {
+        quarantined: true,
+        talking: false,
+        peer: pair.peer.map(|peer| PeerStatus {
+            heard_at: silent,
+            introduction: peer.introduction.map(|told| Introduction {
+                host: Text::of("the-gateway-with-the-longest-name-in-the-house").unwrap(),
+                firmware: None,
+                commissioning: Commissioning::Missing,
+                ..told
+            }),
+            clock_ahead_ms: Some(95_000),
+            health: HealthSummary {
+                failing: 2,
+                warning: 0,
+            },
+            ..peer
+        }),
+        links: pair
+            .links
+            .into_iter()
+            .map(|link| LinkStatus {
+                heard_at: silent,
+                measure: LinkMeasure {
+                    missing: 128,
+                    fault: (link.name == "lan").then(|| "No such device (os error 19)".to_owned()),
+                    ..link.measure
+                },
+                ..link
+            })
+            .collect(),
+        means: pair
+            .means
+            .into_iter()
+            .map(|means| MeansStatus {
+                proven_at: None,
+                fault: Some(
+                    "the acknowledge line reads active although nothing is held".to_owned(),
+                ),
+                ..means
+            })
+            .collect(),
+        refusals: vec![Refusal::Quarantined],
+        if_peer_died: vec![Refusal::Quarantined],
+        preflight: vec![Finding {
+            fit: Fit::Refused,
+            sentence: "the peer is not heard both ways: nothing can be compared".to_owned(),
+        }],
+        ..backup()
+    });
+    status
 }
 
 pub(super) fn in_trouble() -> AgentStatus {

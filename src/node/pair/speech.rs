@@ -60,7 +60,7 @@ impl Pair {
         }
     }
 
-    fn flags(&self, now: Instant, ground: &Ground) -> Flags {
+    pub(super) fn flags(&self, now: Instant, ground: &Ground) -> Flags {
         Flags {
             maintenance: ground.out_of_service.is_some(),
             pinned: false,

@@ -56,6 +56,15 @@ pub struct PairStatus {
     pub fence_orders_refused: u64,
     /// Why it would not take over now; empty if it would.
     pub refusals: Vec<Refusal>,
+    /// Why it would not take over if the peer died now; empty if it would. Of an Active: that it serves.
+    #[serde(default)]
+    pub if_peer_died: Vec<Refusal>,
+    /// Own checks, as the peer is told them.
+    #[serde(default)]
+    pub health: HealthSummary,
+    /// Own flags, as the peer is told them.
+    #[serde(default)]
+    pub flags: Flags,
     /// What was compared with the peer.
     #[serde(default)]
     pub preflight: Vec<Finding>,
@@ -131,7 +140,7 @@ pub struct ServicesStatus {
 
 impl Pair {
     pub(in crate::node) fn status(&self, now: Instant) -> PairStatus {
-        let active = self.active.as_ref();
+        let (active, ground) = (self.active.as_ref(), self.ground.as_ref());
         PairStatus {
             role: self.role(),
             epoch: self.used_epoch,
@@ -152,6 +161,9 @@ impl Pair {
             stale_messages: self.rejected,
             fence_orders_refused: self.orders_refused,
             refusals: self.takeover_refusals(now),
+            if_peer_died: self.refusals_if_peer_died(now),
+            health: ground.map(|it| it.health).unwrap_or_default(),
+            flags: ground.map(|it| self.flags(now, it)).unwrap_or_default(),
             preflight: self.preflight(now),
             versions: self.versions(),
             introduction: self.introductions.own().cloned(),
