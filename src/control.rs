@@ -15,6 +15,8 @@ use crate::node::{Command, Record, Status, Stop};
 pub const SOCKET_PATH: &str = "/run/fencepost/control.sock";
 /// Longest line in bytes, request or reply.
 pub const LINE_BYTES_MAX: usize = 256 * 1024;
+/// Most virtual addresses named in a status: there may be thousands, and a line has its limit.
+pub const VIPS_SHOWN_MAX: usize = 16;
 /// Longest request line in bytes.
 pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// Version of this language; raised when something is changed, not when something is added.
@@ -114,6 +116,18 @@ pub struct AgentStatus {
     pub control_loop: LoopStats,
     /// The event history's health.
     pub history: HistoryHealth,
+    /// The virtual addresses that move with the role; absent without a pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vips: Option<Vips>,
+}
+
+/// Virtual addresses, as configured. Whether they are here is the pair's to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vips {
+    /// How many there are.
+    pub count: usize,
+    /// The first of them, at most [`VIPS_SHOWN_MAX`], each as `ADDRESS/PREFIX on INTERFACE`.
+    pub first: Vec<String>,
 }
 
 /// Whether the event history reaches the disk.

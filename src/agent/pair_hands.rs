@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use crate::io::fence::external::{ExternalOrder, ExternalReport};
 use crate::io::hooks::Transition;
 use crate::io::ledger::Save;
-use crate::io::links::{LinkOrder, LinkOrders, LinkReport};
+use crate::io::links::{LinkOrder, LinkOrders, LinkReport, LinkStatus};
 use crate::io::mailbox::{Flushed, Outbox};
 use crate::io::netlink;
 use crate::io::services::ServicesOrder;
 use crate::io::vips::{self, VipAnswer, VipOrder, VipOrders, VipVerb};
 use crate::node::Event;
 use crate::node::pair::{
-    Carrier, FenceReport, LinkSet, PairAction, PairEvent, PairMemory, Presence,
+    Carrier, FenceReport, LinkMeasure, LinkSet, PairAction, PairEvent, PairMemory, Presence,
 };
 use crate::wire::{Message, Role};
 
@@ -234,6 +234,19 @@ fn presence(found: vips::Presence) -> Result<Presence, String> {
     }
 }
 
+fn measure(link: LinkStatus) -> LinkMeasure {
+    let quality = link.quality;
+    LinkMeasure {
+        missing: quality.missing,
+        of: quality.of,
+        heard: quality.heard,
+        lost: quality.lost,
+        round_trip: quality.round_trip_mean,
+        round_trip_max: quality.round_trip_max,
+        fault: link.fault,
+    }
+}
+
 /// What the links' thread heard, as the node hears it.
 pub fn of_links(report: LinkReport) -> Event {
     Event::Pair(Box::new(match report {
@@ -254,5 +267,9 @@ pub fn of_links(report: LinkReport) -> Event {
             },
         },
         LinkReport::Refused { link } => PairEvent::LinkRefused { link },
+        LinkReport::Measured { links } => PairEvent::LinksMeasured {
+            links: links.into_iter().map(measure).collect(),
+        },
+        LinkReport::ClocksCompared { ahead_ms } => PairEvent::ClocksCompared { ahead_ms },
     }))
 }

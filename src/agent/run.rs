@@ -33,7 +33,9 @@ use crate::io::recorder::{self, Recorder};
 use crate::io::services::{self, ServicesOrder};
 use crate::io::tracking::Tracker;
 use crate::io::watchdog;
-use crate::io::{history, hooks, ledger, links, lock, random, signals, sync_watch, systemd, vips};
+use crate::io::{
+    history, hooks, hostname, ledger, links, lock, random, signals, sync_watch, systemd, vips,
+};
 use crate::node::pair::PairEvent;
 use crate::node::{Event, Node, Policy, Saved};
 use crate::wire::{BootId, Identity};
@@ -214,7 +216,8 @@ fn start_pair(
     let saved = ledger::load_pair(state);
     let (ledger, thread) = ledger::start_pair(state.to_path_buf(), inlets.ordinary.clone())?;
     crew.push(("pair ledger", thread));
-    let first = PairEvent::Started { boot, saved };
+    let host = hostname::read();
+    let first = PairEvent::Started { boot, saved, host };
     // The lane is empty: nobody has been started yet that could have filled it.
     inlets.ordinary.tell(Event::Pair(Box::new(first)))?;
     let contested = inlets.ordinary.clone();

@@ -199,6 +199,7 @@ impl Place {
                 readers: "no-such-group".to_owned(),
                 operators: own_group(),
                 board: "memory".to_owned(),
+                vips: None,
             },
             state_directory: self.path("state"),
             run_directory: self.path("run"),

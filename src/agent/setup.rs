@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::board::open::{Wiring, open};
 use crate::config::pair::{How, KeyFileError, Pair, PairLink, PairVip, load_keys};
 use crate::config::{Check, Site, WatchdogMode};
+use crate::control::{VIPS_SHOWN_MAX, Vips};
 use crate::io::control;
 use crate::io::controller_thread::Opener;
 use crate::io::fence::external::ExternalSpec;
@@ -119,6 +120,7 @@ impl Setup {
                 readers: config.control.readers_group.clone(),
                 operators: config.control.operators_group.clone(),
                 board: site.board.id.clone(),
+                vips: config.pair.as_ref().map(vips),
             },
             state_directory: config.state.dir.clone(),
             run_directory: config.state.runtime_dir.clone(),
@@ -166,6 +168,15 @@ impl PairSpec {
             }),
             sync_socket: None,
         })
+    }
+}
+
+fn vips(pair: &Pair) -> Vips {
+    let shown = pair.vips.iter().take(VIPS_SHOWN_MAX);
+    let name = |vip: &PairVip| format!("{}/{} on {}", vip.address, vip.prefix, vip.interface);
+    Vips {
+        count: pair.vips.len(),
+        first: shown.map(name).collect(),
     }
 }
 

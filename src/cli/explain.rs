@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use fencepost::control::{Answer, Request};
-use fencepost::node::pair::PairStatus;
+use fencepost::node::pair::{PairStatus, Refusal};
 use fencepost::wire::Role;
 
 use super::exit::{Exit, Failure};
@@ -13,7 +13,7 @@ use super::{Global, agent_link};
 /// Say why this node serves, or every reason why it does not take over
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// One JSON object: role, proof, would_take_over, reasons
+    /// One JSON object: role, proof, would_take_over, reasons, and both again for the case that the peer died now
     #[arg(long)]
     json: bool,
 }
@@ -37,8 +37,8 @@ pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn reasons(pair: &PairStatus) -> Vec<String> {
-    pair.refusals.iter().map(ToString::to_string).collect()
+fn reasons(refusals: &[Refusal]) -> Vec<String> {
+    refusals.iter().map(ToString::to_string).collect()
 }
 
 fn json(pair: &PairStatus) -> serde_json::Value {
@@ -46,7 +46,9 @@ fn json(pair: &PairStatus) -> serde_json::Value {
         "role": pair.role,
         "proof": pair.proof,
         "would_take_over": pair.refusals.is_empty(),
-        "reasons": reasons(pair),
+        "reasons": reasons(&pair.refusals),
+        "would_take_over_if_peer_died": pair.if_peer_died.is_empty(),
+        "reasons_if_peer_died": reasons(&pair.if_peer_died),
     })
 }
 
@@ -78,7 +80,15 @@ fn explain(pair: &PairStatus) -> String {
         line("It would take over now.");
     } else {
         line("It does not take over now, because:");
-        for reason in reasons(pair) {
+        for reason in reasons(&pair.refusals) {
+            line(&format!("  - {reason}"));
+        }
+    }
+    if pair.if_peer_died.is_empty() {
+        line("If the peer died now, it would take over.");
+    } else {
+        line("If the peer died now, it would NOT take over, because:");
+        for reason in reasons(&pair.if_peer_died) {
             line(&format!("  - {reason}"));
         }
     }
@@ -97,7 +107,7 @@ mod tests {
         let text = explain(&sample::backup());
         assert_eq!(
             text,
-            "This node is Backup.\nIt does not take over now, because:\n  - the peer serves and is no worse\n"
+            "This node is Backup.\nIt does not take over now, because:\n  - the peer serves and is no worse\nIf the peer died now, it would take over.\n"
         );
     }
 
@@ -110,6 +120,21 @@ mod tests {
         let said = explain(&pair);
         let wanted = "not known to be: vpn: never compared; `fencepost switchover` or `fencepost confirm-peer-dead` overrides this";
         assert!(said.contains(wanted), "{said}");
+    }
+
+    #[test]
+    fn a_backup_that_could_not_says_why() {
+        let pair = PairStatus {
+            if_peer_died: vec![Refusal::Quarantined, Refusal::NotQuiet],
+            ..sample::backup()
+        };
+        let text = explain(&pair);
+        assert!(
+            text.contains("would NOT take over, because:\n  - this node was fenced"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 6);
+        assert_eq!(json(&pair)["would_take_over_if_peer_died"], false);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fencepost::board::controller::{ArmProof, DeadManReading, Evidence};
 use fencepost::node::pair::ServicesWanted;
+use fencepost::node::policy::Commissioning;
 use fencepost::node::{Fact, Level};
 
 /// A span in the largest unit that keeps it readable.
@@ -139,6 +140,21 @@ pub(super) fn units(wanted: ServicesWanted) -> &'static str {
     }
 }
 
+/// Whether a board's wiring was proven, in words.
+pub(super) fn wiring(commissioning: Commissioning) -> &'static str {
+    match commissioning {
+        Commissioning::Done => "commissioned",
+        Commissioning::Waived => "NOT COMMISSIONED, waived with --uncommissioned",
+        Commissioning::Missing => "NOT COMMISSIONED",
+    }
+}
+
+/// On which side of ours a clock is, and by how much.
+pub(super) fn clock_side(ahead_ms: i64) -> (&'static str, Duration) {
+    let side = if ahead_ms < 0 { "behind" } else { "ahead of" };
+    (side, Duration::from_millis(ahead_ms.unsigned_abs()))
+}
+
 /// Facts about something other than a relay.
 fn of_the_machine(fact: &Fact) -> String {
     match fact {
@@ -200,6 +216,21 @@ fn of_the_machine(fact: &Fact) -> String {
             format!("takeover withheld, state is not known to be in sync: {why}")
         }
         Fact::PeerFenced { means } => format!("the peer is fenced by {means}"),
+        Fact::PeerIntroduced {
+            host,
+            model,
+            firmware,
+            commissioning,
+        } => {
+            let model = model.as_deref().unwrap_or("no controller read yet");
+            let firmware = firmware.as_deref().unwrap_or("none told");
+            let wiring = wiring(*commissioning);
+            format!("the peer is {host}: {model}, firmware {firmware}, {wiring}")
+        }
+        Fact::ClocksApart { ahead_ms } => {
+            let (side, apart) = clock_side(*ahead_ms);
+            format!("the peer's clock is {} {side} this one", span(apart))
+        }
         Fact::FencedByPeer => "the peer's fence latched this node".to_owned(),
         relay => format!("{relay:?}"),
     }

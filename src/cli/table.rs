@@ -50,8 +50,15 @@ impl Table {
     }
 }
 
+/// What is seen of it: a colour takes no room.
 fn width(cell: &str) -> usize {
-    cell.chars().count()
+    let mut parts = cell.split("\x1b[");
+    let plain = parts.next().map_or(0, |part| part.chars().count());
+    let after = |part: &str| {
+        part.split_once('m')
+            .map_or(0, |(_, rest)| rest.chars().count())
+    };
+    plain + parts.map(after).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -70,5 +77,12 @@ mod tests {
             table.render(Ink::Plain),
             "A   LONG  C\nµs  x     end of line\n"
         );
+    }
+
+    #[test]
+    fn a_colour_takes_no_room() {
+        let red = Ink::Colour.light(fencepost::node::status::Summary::Red, "NO");
+        assert_eq!(width(&red), 2);
+        assert_eq!(width("a[31mb"), 6);
     }
 }

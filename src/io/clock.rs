@@ -59,6 +59,14 @@ pub fn wall_clock() -> String {
     rfc3339(since)
 }
 
+/// Wall-clock time in milliseconds since 1970, to be compared with another machine's and shown.
+pub fn wall_clock_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Civil date from days since 1970-01-01, by counting whole 400-year eras from 0000-03-01.
 fn rfc3339(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();

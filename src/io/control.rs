@@ -25,6 +25,7 @@ use super::desk::Desk;
 use super::history::Health;
 use super::inbox::Inlet;
 use crate::agent::snapshot::Snapshot;
+use crate::control::Vips;
 use refusals::Refusals;
 use rights::Groups;
 
@@ -43,11 +44,14 @@ pub struct Spec {
     pub operators: String,
     /// Board id, for the status.
     pub board: String,
+    /// The virtual addresses, for the status.
+    pub vips: Option<Vips>,
 }
 
 /// What sessions share.
 struct Office {
     board: String,
+    vips: Option<Vips>,
     snapshot: Snapshot,
     desk: Desk,
     inlet: Inlet,
@@ -69,6 +73,7 @@ pub fn start(
     let listener = listen(&spec.path)?;
     let office = Arc::new(Office {
         board: spec.board,
+        vips: spec.vips,
         snapshot,
         desk,
         inlet,

@@ -54,10 +54,6 @@ pub enum LinkOrder {
 }
 
 /// What the thread tells.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every one is `Heard`, and none is kept: a box would be an allocation per frame"
-)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkReport {
     /// An authentic message of the peer's present start; the same one may come again by another link.
@@ -75,6 +71,16 @@ pub enum LinkReport {
         link: usize,
         /// How it is.
         carrier: Carrier,
+    },
+    /// How each link does, about once a second.
+    Measured {
+        /// All of them, in order.
+        links: Vec<LinkStatus>,
+    },
+    /// The peer told its wall clock: by how many milliseconds it is ahead of ours, less the way here.
+    ClocksCompared {
+        /// Negative: behind.
+        ahead_ms: i64,
     },
     /// The peer's kernel says that nobody listens there.
     Refused {

@@ -15,6 +15,7 @@ pub mod fence;
 pub mod gpio;
 pub mod history;
 pub mod hooks;
+pub mod hostname;
 pub mod i2c;
 pub mod inbox;
 pub mod kernel_wiring;

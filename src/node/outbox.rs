@@ -97,6 +97,8 @@ impl Fact {
             | Self::WatchdogFailed { .. }
             | Self::KeepaliveWithheld { .. }
             | Self::Uncommissioned
+            | Self::PeerIntroduced { .. }
+            | Self::ClocksApart { .. }
             | Self::Stopping { .. }
             | Self::Acknowledged { .. } => "",
         };

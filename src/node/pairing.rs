@@ -40,6 +40,8 @@ impl Node {
         let ground = self.ground();
         if let Some(pair) = &mut self.pair {
             pair.step(now, ground, &mut self.out);
+            let identity = self.link.identity.as_ref();
+            pair.introduce(now, identity, self.policy.commissioning, &mut self.out);
         }
     }
 

@@ -181,6 +181,22 @@ pub enum Fact {
         /// Why they are not.
         error: String,
     },
+    /// The peer told who it is, for the first time in its present start, or something changed.
+    PeerIntroduced {
+        /// Name of its host.
+        host: String,
+        /// Its controller.
+        model: Option<String>,
+        /// The firmware of that.
+        firmware: Option<String>,
+        /// Whether its wiring was proven.
+        commissioning: crate::node::policy::Commissioning,
+    },
+    /// The two nodes' wall clocks are too far apart to read their events side by side.
+    ClocksApart {
+        /// By how many milliseconds the peer's is ahead; negative: behind.
+        ahead_ms: i64,
+    },
     /// The ledger cannot be written.
     LedgerFailed {
         /// Why.

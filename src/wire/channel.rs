@@ -58,6 +58,8 @@ struct Peer {
     candidate: Option<BootId>,
     /// Newest counter of that boot, over all links.
     newest: u64,
+    /// The first one of it, over all links; 0 if none came yet.
+    first: u64,
     /// What we echo; 0 if we know nothing.
     challenge: u64,
     key: PeerKey,
@@ -130,6 +132,7 @@ impl Channel {
                 boot: None,
                 candidate: None,
                 newest: 0,
+                first: 0,
                 challenge: 0,
                 key: PeerKey::Unsure,
             },
@@ -234,9 +237,10 @@ impl Channel {
 
     /// How well each link carries.
     pub fn paths(&self) -> impl Iterator<Item = (LinkId, PathQuality)> + '_ {
+        let span = (self.peer.first > 0).then_some((self.peer.first, self.peer.newest));
         self.paths
             .iter()
-            .map(|(link, path)| (*link, path.quality()))
+            .map(move |(link, path)| (*link, path.quality(span)))
     }
 
     /// The key the next frame is made with.
@@ -303,6 +307,9 @@ impl Channel {
         path(&mut self.paths, header.link)
             .ok_or(Refusal::OtherLink)?
             .receive(header, now)?;
+        if self.peer.first == 0 {
+            self.peer.first = header.counter;
+        }
         if header.counter <= self.peer.newest {
             return Ok(Standing::Late);
         }
@@ -333,6 +340,7 @@ impl Channel {
         self.peer.boot = Some(boot);
         self.peer.candidate = None;
         self.peer.newest = 0;
+        self.peer.first = 0;
         for (_, path) in &mut self.paths {
             path.peer_changed();
         }

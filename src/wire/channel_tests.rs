@@ -423,15 +423,52 @@ fn loss_and_round_trip_are_those_of_the_link() {
         assert!(a.open(ms(t + 7), link, &frame).is_ok());
     }
     // The last gap is open: nothing came after it.
-    assert_eq!(
-        (quality(&b).heard, quality(&b).lost, quality(&b).lost_lately),
-        (30, 9, 9)
-    );
+    assert_eq!((quality(&b).heard, quality(&b).lost), (30, 9));
     assert_eq!((quality(&a).heard, quality(&a).lost), (40, 0));
     let trip = core::time::Duration::from_millis(4);
     assert_eq!(quality(&a).round_trip, Some(trip));
     assert_eq!(quality(&a).round_trip_max, Some(trip));
     assert_eq!(quality(&a).peer_heard.map(|(_, at)| at), Some(ms(480)));
+}
+
+/// Every message goes over every link, so one that carries nothing at all is seen to lose everything.
+#[test]
+fn a_link_misses_what_came_over_the_others() {
+    let (mut a, mut b) = pair();
+    meet(&mut a, &mut b);
+    let mut frame = Vec::new();
+    let missing = |node: &Channel, link: usize| {
+        let quality = node.paths().find(|(one, _)| *one == links()[link]);
+        let (_, quality) = quality.unwrap();
+        (quality.missing, quality.of)
+    };
+    for counter in 100..500_u64 {
+        for (at, link) in links().into_iter().enumerate() {
+            a.seal(ms(counter), link, counter, TALK, b"", &mut frame)
+                .unwrap();
+            // The first link is whole. The second loses every fourth frame, and from 300 on all of them.
+            if at == 0 || (counter % 4 != 0 && counter < 300) {
+                assert!(b.open(ms(counter), link, &frame).is_ok());
+            }
+        }
+        match counter {
+            299 => {
+                assert_eq!(missing(&b, 0), (0, 128));
+                assert_eq!(missing(&b, 1), (32, 128));
+            }
+            // The newest few may still be on their way.
+            303 => assert_eq!(missing(&b, 1), (32, 128)),
+            305 => assert_eq!(missing(&b, 1), (33, 128)),
+            _ => {}
+        }
+    }
+    assert_eq!(missing(&b, 0), (0, 128));
+    assert_eq!(missing(&b, 1), (128, 128));
+    assert_eq!(
+        missing(&node(Side::Other, 9, &[1]), 0),
+        (0, 0),
+        "nothing heard, nothing said"
+    );
 }
 
 #[path = "channel_properties.rs"]

@@ -14,27 +14,32 @@
 //! pin           round 8 · word 1
 //! fence order   nonce 8 · epoch 8
 //! fence answer  nonce 8 · outcome 1
+//! introduction  host, model, firmware: bytes 1, each 1 · commissioning 1 · wall clock ms 1+8
 //! ```
 //!
-//! What is absent is 0 in its first byte, and zeros.
+//! What is absent is 0 in its first byte, and zeros; a text that is absent has no bytes. Kinds may be added in a version: who
+//! does not know one counts it and goes on.
 
 use super::frame::Kind;
+use super::introduction::{Introduction, TEXT_BYTES_MAX, Text};
 use super::message::{
     Answer, Ask, AskReason, BootId, Decline, DeclineReason, FenceAnswer, FenceOrder, FenceOutcome,
     Flags, HealthSummary, Hears, Heartbeat, LINKS_MAX, Message, Pin, PinRound, Role,
     SYNC_ROOTS_MAX, Versions,
 };
 use super::refusal::Refusal;
+use crate::node::policy::Commissioning;
 
 mod fields;
 
-use fields::{Fields, put_option, put_word};
+use fields::{Fields, put_option, put_text, put_word};
 
 const HEARTBEAT: Kind = Kind::talk(1);
 const ASK: Kind = Kind::talk(2);
 const ANSWER: Kind = Kind::talk(3);
 const DECLINE: Kind = Kind::talk(4);
 const PIN: Kind = Kind::talk(5);
+const INTRODUCTION: Kind = Kind::talk(6);
 const FENCE_ORDER: Kind = Kind::fence(1);
 const FENCE_ANSWER: Kind = Kind::fence(2);
 
@@ -82,6 +87,10 @@ pub fn encode(message: &Message, out: &mut Vec<u8>) -> Result<Kind, TooManyRoots
             put_word(out, &OUTCOMES, answer.outcome);
             FENCE_ANSWER
         }
+        Message::Introduction(introduction) => {
+            put_introduction(introduction, out);
+            INTRODUCTION
+        }
     })
 }
 
@@ -123,6 +132,7 @@ fn read(kind: Kind, from: &mut Fields<'_>) -> Option<Message> {
             nonce: from.u64()?,
             outcome: from.word(&OUTCOMES)?,
         }),
+        INTRODUCTION => Message::Introduction(introduction(from)?),
         _ => return None,
     })
 }
@@ -149,6 +159,11 @@ const PIN_WORDS: [PinRound; 4] = [
     PinRound::Released,
 ];
 const OUTCOMES: [FenceOutcome; 2] = [FenceOutcome::Cut, FenceOutcome::Unproven];
+const COMMISSIONINGS: [Commissioning; 3] = [
+    Commissioning::Done,
+    Commissioning::Waived,
+    Commissioning::Missing,
+];
 
 fn put_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
     for number in numbers {
@@ -218,6 +233,39 @@ fn heartbeat(from: &mut Fields<'_>) -> Option<Heartbeat> {
         heartbeat.sync_roots.push(from.array()?);
     }
     Some(heartbeat)
+}
+
+fn put_introduction(introduction: &Introduction, out: &mut Vec<u8>) {
+    put_text(out, introduction.host.as_str());
+    for text in [&introduction.model, &introduction.firmware] {
+        put_text(out, text.as_ref().map_or("", Text::as_str));
+    }
+    put_word(out, &COMMISSIONINGS, introduction.commissioning);
+    out.push(u8::from(introduction.wall_clock_ms.is_some()));
+    put_numbers(out, &[introduction.wall_clock_ms.unwrap_or(0)]);
+}
+
+fn introduction(from: &mut Fields<'_>) -> Option<Introduction> {
+    Some(Introduction {
+        host: text(from)??,
+        model: text(from)?,
+        firmware: text(from)?,
+        commissioning: from.word(&COMMISSIONINGS)?,
+        wall_clock_ms: match (from.u8()?, from.u64()?) {
+            (0, 0) => None,
+            (1, number) => Some(number),
+            _ => return None,
+        },
+    })
+}
+
+/// A text that may be absent.
+fn text(from: &mut Fields<'_>) -> Option<Option<Text>> {
+    let text = from.text(TEXT_BYTES_MAX)?;
+    if text.is_empty() {
+        return Some(None);
+    }
+    Text::try_from(text).ok().map(Some)
 }
 
 fn hears(from: &mut Fields<'_>) -> Option<Hears> {

@@ -79,6 +79,57 @@ fn the_heartbeat_of_version_1_is_frozen() {
     assert_eq!(hex(&Message::Heartbeat(sample())), expected.concat());
 }
 
+fn introduction() -> Introduction {
+    Introduction {
+        host: Text::of("gate").unwrap(),
+        model: Text::of("reference"),
+        firmware: None,
+        commissioning: Commissioning::Missing,
+        wall_clock_ms: Some(0x0102),
+    }
+}
+
+#[test]
+fn the_introduction_of_version_1_is_frozen() {
+    let expected = [
+        "0467617465",           // host
+        "097265666572656e6365", // model
+        "00",                   // no firmware told
+        "03",                   // commissioning missing
+        "010000000000000102",   // wall clock
+    ];
+    let message = Message::Introduction(introduction());
+    assert_eq!(hex(&message), expected.concat());
+    assert_eq!(bytes(&message).0, Kind::talk(6));
+}
+
+#[test]
+fn an_introduction_without_a_host_or_with_what_cannot_be_printed_is_refused() {
+    let (kind, good) = bytes(&Message::Introduction(introduction()));
+    assert!(decode(kind, &good).is_ok());
+    let with = |at: usize, byte: u8| {
+        let mut body = good.clone();
+        body[at] = byte;
+        decode(kind, &body)
+    };
+    // An escape, half a character of UTF-8, a word for commissioning that is none, a third form of presence.
+    for (at, byte) in [(1, 0x1b), (2, 0xc3), (16, 4), (17, 2)] {
+        assert_eq!(with(at, byte), Err(Refusal::Body), "{at}");
+    }
+    let nameless = [&[0], &good[5..]].concat();
+    assert_eq!(decode(kind, &nameless), Err(Refusal::Body));
+    let mut long = vec![65];
+    long.extend([b'x'; 65]);
+    long.extend(&good[5..]);
+    assert_eq!(decode(kind, &long), Err(Refusal::Body));
+    let mut largest = introduction();
+    let most = Text::of(&"x".repeat(TEXT_BYTES_MAX));
+    largest.host = most.clone().unwrap();
+    (largest.model, largest.firmware) = (most.clone(), most);
+    let (_, body) = bytes(&Message::Introduction(largest));
+    assert!(body.len() <= BODY_BYTES_MAX);
+}
+
 #[test]
 fn the_other_messages_of_version_1_are_frozen() {
     let frozen = [
@@ -169,7 +220,7 @@ fn what_has_no_meaning_is_refused() {
     ] {
         assert_eq!(with(at, byte), Err(Refusal::Body), "{at}");
     }
-    for kind in [Kind::talk(0), Kind::talk(6), Kind::fence(3), Kind::fence(5)] {
+    for kind in [Kind::talk(0), Kind::talk(7), Kind::fence(3), Kind::fence(5)] {
         assert_eq!(decode(kind, &good), Err(Refusal::Body));
     }
     // A fence order is no ask, though their bytes could be the same.
@@ -221,7 +272,7 @@ fn heartbeats() -> impl Strategy<Value = Message> {
 }
 
 fn others() -> impl Strategy<Value = Message> {
-    (0_usize..6, any::<u64>(), any::<u64>(), 0_usize..20).prop_map(|(kind, n, epoch, word)| {
+    (0_usize..7, any::<u64>(), any::<u64>(), 0_usize..20).prop_map(|(kind, n, epoch, word)| {
         match kind {
             0 => Message::Ask(Ask {
                 number: n,
@@ -238,6 +289,13 @@ fn others() -> impl Strategy<Value = Message> {
                 word: PIN_WORDS[word % 4],
             }),
             4 => Message::FenceOrder(FenceOrder { nonce: n, epoch }),
+            5 => Message::Introduction(Introduction {
+                host: Text::of(&n.to_string()).unwrap(),
+                model: Text::of(&"m".repeat(word)),
+                firmware: Text::of(&"1.2".repeat(word % 2)),
+                commissioning: COMMISSIONINGS[word % 3],
+                wall_clock_ms: (word % 2 == 0).then_some(epoch),
+            }),
             _ => Message::FenceAnswer(FenceAnswer {
                 nonce: n,
                 outcome: OUTCOMES[word % 2],

@@ -2,12 +2,14 @@
 //!
 //! Every message of a sender carries the sender's random boot id and ONE counter that rises with each message, of
 //! whatever kind and over whatever links: the newest word of a sender is always known, and an old one never undoes
-//! it. Both live in the [`Envelope`]. No wall-clock time appears anywhere.
+//! it. Both live in the [`Envelope`]. Wall-clock time appears in an introduction only, to be shown.
 //!
 //! What if one of these is lost? Nothing waits for it for ever: heartbeats repeat, requests are asked again with
 //! their number, and silence is answered by a fence, never by an assumption.
 
 use serde::{Deserialize, Serialize};
+
+use super::introduction::Introduction;
 
 /// Most links between two nodes.
 pub const LINKS_MAX: usize = 8;
@@ -56,6 +58,8 @@ pub enum Message {
     FenceOrder(FenceOrder),
     /// What became of that.
     FenceAnswer(FenceAnswer),
+    /// Who the sender is. Nothing rests on it.
+    Introduction(Introduction),
 }
 
 /// Sign of life and everything the peer must know.

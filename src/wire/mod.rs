@@ -8,6 +8,7 @@
 pub mod channel;
 pub mod codec;
 pub mod frame;
+pub mod introduction;
 pub mod keys;
 pub mod message;
 mod path;
@@ -16,6 +17,7 @@ mod window;
 
 pub use channel::{Channel, Identity, Opened, PathQuality, SealError, Standing};
 pub use frame::{BODY_BYTES_MAX, FRAME_BYTES_MAX, Kind, LinkId, VERSION};
+pub use introduction::{Introduction, TEXT_BYTES_MAX, Text};
 pub use keys::{KeyId, KeyRing, RingError, Secret, Side};
 pub use message::{
     Answer, Ask, AskReason, BoardId, BootId, Decline, DeclineReason, Digest, Envelope, FenceAnswer,

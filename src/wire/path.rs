@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Header;
 use super::refusal::Refusal;
-use super::window::{Place, ReplayWindow};
+use super::window::{Place, ReplayWindow, WINDOW};
 use crate::node::time::Instant;
 
 /// How many sent frames are remembered; an answer to an older one measures nothing.
 const SENT_MAX: usize = 64;
-/// How many frames the share of loss looks back.
+/// How far behind the newest frame an overtaken one still fills its gap.
 const SPAN: u32 = 128;
+/// Messages that may still be on their way by a slower link while a faster one has told them already.
+const ON_THE_WAY: u64 = 4;
 
 /// One link, as both directions see it.
 #[derive(Debug, Clone)]
@@ -59,8 +61,10 @@ pub struct PathQuality {
     pub heard: u64,
     /// Frames missing between those heard, now; falls again when an overtaken one comes in.
     pub lost: u64,
-    /// Of the last 128 frames, how many are missing.
-    pub lost_lately: u32,
+    /// Of the peer's last messages, which it sends over every link, how many did not come over this one.
+    pub missing: u32,
+    /// How many messages that is of; 128 once there were as many.
+    pub of: u32,
     /// The last round trip, without the time the peer held it.
     pub round_trip: Option<Duration>,
     /// Average of round trips, each new one weighing an eighth.
@@ -81,8 +85,25 @@ impl Path {
         }
     }
 
-    pub(super) fn quality(&self) -> PathQuality {
-        self.quality
+    /// `span`: the first and the newest of the peer's messages that came over any link, once one did.
+    pub(super) fn quality(&self, span: Option<(u64, u64)>) -> PathQuality {
+        let (missing, of) = span.map_or((0, 0), |(first, newest)| self.lately(first, newest));
+        PathQuality {
+            missing,
+            of,
+            ..self.quality
+        }
+    }
+
+    fn lately(&self, first: u64, newest: u64) -> (u32, u32) {
+        let upto = self
+            .window
+            .newest()
+            .max(newest.saturating_sub(ON_THE_WAY))
+            .min(newest);
+        let after = upto.saturating_sub(WINDOW).max(first.saturating_sub(1));
+        let of = u32::try_from(upto.saturating_sub(after)).unwrap_or(u32::MAX);
+        (of.saturating_sub(self.window.seen_between(after, upto)), of)
     }
 
     /// The peer started anew: its sequences begin anew, and it has heard nothing of ours.
@@ -133,8 +154,6 @@ impl Path {
             Some(heard) => heard.take(header.sequence, now),
         };
         quality.lost = quality.lost.saturating_add_signed(lost);
-        let missing = self.heard.map_or(0, |heard| heard.seen.count_zeros());
-        quality.lost_lately = missing;
         self.measure(header, now);
         Ok(())
     }

@@ -28,6 +28,11 @@ pub(super) enum Place {
 }
 
 impl ReplayWindow {
+    /// The newest counter seen; 0 if none.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest
+    }
+
     /// Where a counter stands. Counters begin at 1; 0 is below every window.
     pub(super) fn place(&self, counter: u64) -> Place {
         if counter > self.newest {
@@ -55,6 +60,16 @@ impl ReplayWindow {
             self.seen |= 1 << (self.newest - counter);
         }
     }
+
+    /// How many counters above `after` and up to `upto` were seen.
+    pub(super) fn seen_between(&self, after: u64, upto: u64) -> u32 {
+        let within = |behind: &u64| {
+            let counter = self.newest.saturating_sub(*behind);
+            self.seen >> behind & 1 == 1 && counter > after && counter <= upto
+        };
+        // At most as many as there are bits.
+        u32::try_from((0..WINDOW).filter(within).count()).unwrap_or(u32::MAX)
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +90,18 @@ mod tests {
         window.mark(u64::MAX);
         assert_eq!(window.place(u64::MAX), Place::Seen);
         assert_eq!(window.place(1000), Place::TooOld);
+    }
+
+    #[test]
+    fn what_was_seen_in_a_span_is_counted() {
+        let mut window = ReplayWindow::default();
+        assert_eq!(window.seen_between(0, 100), 0);
+        for counter in [1, 2, 5, 9] {
+            window.mark(counter);
+        }
+        assert_eq!(window.seen_between(0, 9), 4);
+        assert_eq!(window.seen_between(1, 8), 2);
+        assert_eq!(window.seen_between(9, 200), 0);
     }
 
     #[test]

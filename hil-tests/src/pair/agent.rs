@@ -34,6 +34,9 @@ pub struct Agent {
     sync: Option<SyncService>,
 }
 
+/// Gives the host its name, then becomes the program.
+const NAMED: &str = r#"hostname "$0" && exec "$@""#;
+
 /// What feeds the other appliance, for a means that takes its power: the rig switches when it sees the wish.
 const POWER: &str = r#"#!/bin/sh
 cd "$(dirname "$0")" || exit 1
@@ -63,13 +66,16 @@ impl Agent {
         wishes: &Wishes,
     ) -> Result<Self> {
         let mut agent = Self::bare(place);
-        agent.command = vec![
+        // A host of its own has a name of its own.
+        let named = ["unshare", "--uts", "sh", "-c", NAMED, part.word()];
+        agent.command = named.map(Into::into).to_vec();
+        agent.command.extend([
             program.into(),
             "--config".into(),
             agent.path("site.toml").into(),
             "agent".into(),
             "--uncommissioned".into(),
-        ];
+        ]);
         agent.write("pair.key", key)?;
         output(Command::new("chmod").arg("600").arg(agent.path("pair.key")))?;
         agent.write("power", POWER)?;

@@ -2,6 +2,8 @@
 //!
 //! Without an agent only `fencepost_up 0` is written: old values must not look current.
 
+mod pair;
+
 use std::fmt::{Display, Write as _};
 use std::fs;
 use std::io::Write;
@@ -11,11 +13,7 @@ use fencepost::agent::stats::LATE_CLASSES_US;
 use fencepost::board::RelayState;
 use fencepost::control::{AgentStatus, HistoryHealth};
 use fencepost::io::realtime::Grant;
-use fencepost::node::Instant;
-use fencepost::node::pair::PairStatus;
-use fencepost::node::pair::sync::{Roots, SyncStatus};
 use fencepost::node::status::{CheckHealth, Summary};
-use fencepost::wire::Role;
 
 use super::Freshness;
 use crate::cli::Global;
@@ -126,7 +124,7 @@ fn render(status: &AgentStatus, freshness: Freshness) -> String {
     segments(&mut page, status);
     behind(&mut page, status);
     if let Some(part) = &status.node.pair {
-        pair(&mut page, part, status.node.at);
+        pair::render(&mut page, part, status.node.at);
     }
     checks(&mut page, status);
     control_loop(&mut page, status);
@@ -257,108 +255,6 @@ fn behind(page: &mut Page, status: &AgentStatus) {
     );
 }
 
-fn pair(page: &mut Page, pair: &PairStatus, now: Instant) {
-    page.family("fencepost_pair_role", "gauge", "1 for this node's role.");
-    for role in [Role::Init, Role::Backup, Role::Active, Role::Fault] {
-        let name = format!("{role:?}").to_lowercase();
-        let is = u8::from(pair.role == role);
-        page.sample("fencepost_pair_role", &[("role", &name)], is);
-    }
-    page.gauge("fencepost_pair_epoch", "Highest epoch known.", pair.epoch);
-    let flags = [
-        (
-            "fencepost_pair_talking",
-            "Whether both directions to the peer work.",
-            pair.talking,
-        ),
-        (
-            "fencepost_pair_quarantined",
-            "Whether it was fenced or crashed and has not joined since.",
-            pair.quarantined,
-        ),
-        (
-            "fencepost_pair_peer_off",
-            "Whether this node took the peer's power and has not heard it since.",
-            pair.peer_off,
-        ),
-        (
-            "fencepost_pair_would_take_over",
-            "Whether it would take over now.",
-            pair.refusals.is_empty(),
-        ),
-    ];
-    for (name, help, value) in flags {
-        page.gauge(name, help, u8::from(value));
-    }
-    let age = |at: Option<Instant>| at.map(|at| now.since(at).as_secs_f64());
-    let links = pair
-        .links
-        .iter()
-        .map(|link| (&link.name, age(link.heard_at)));
-    let name = "fencepost_pair_link_heard_age_seconds";
-    page.family(name, "gauge", "Since the peer was last heard over it.");
-    for (link, age) in links {
-        if let Some(age) = age {
-            page.sample(name, &[("link", link)], age);
-        }
-    }
-    let means = pair
-        .means
-        .iter()
-        .map(|means| (&means.name, age(means.proven_at)));
-    let name = "fencepost_pair_means_proven_age_seconds";
-    page.family(name, "gauge", "Since it was last proven to work.");
-    for (means, age) in means {
-        if let Some(age) = age {
-            page.sample(name, &[("means", means)], age);
-        }
-    }
-    let name = "fencepost_pair_means_fault";
-    page.family(name, "gauge", "1 if it is known not to work.");
-    for means in &pair.means {
-        let fault = u8::from(means.fault.is_some());
-        page.sample(name, &[("means", &means.name)], fault);
-    }
-    if let Some(kept) = &pair.sync {
-        sync(page, kept, now);
-    }
-    page.counter(
-        "fencepost_pair_fence_orders_refused_total",
-        "Authentic orders to cut itself that were not obeyed.",
-        pair.fence_orders_refused,
-    );
-    page.counter(
-        "fencepost_pair_stale_messages_total",
-        "Messages dropped as old or repeated.",
-        pair.stale_messages,
-    );
-}
-
-fn sync(page: &mut Page, kept: &SyncStatus, now: Instant) {
-    let name = "fencepost_pair_sync_roots";
-    page.family(name, "gauge", "1 for what both nodes hold, compared.");
-    for (word, roots) in [
-        ("equal", Roots::Equal),
-        ("differ", Roots::Differ),
-        ("unknown", Roots::Unknown),
-    ] {
-        page.sample(name, &[("roots", word)], u8::from(kept.roots == roots));
-    }
-    page.gauge(
-        "fencepost_pair_sync_withholds_takeover",
-        "Whether a takeover that nobody ordered would wait for state in sync.",
-        u8::from(!kept.withholds.is_empty()),
-    );
-    let name = "fencepost_pair_sync_verified_age_seconds";
-    page.family(name, "gauge", "Since both were last seen to hold the same.");
-    for category in &kept.categories {
-        if let Some(at) = category.verified_at {
-            let age = now.since(at).as_secs_f64();
-            page.sample(name, &[("category", &category.name)], age);
-        }
-    }
-}
-
 fn checks(page: &mut Page, status: &AgentStatus) {
     if status.node.checks.is_empty() {
         return;
@@ -433,7 +329,8 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
-    use fencepost::node::pair::sync::SyncCategoryStatus;
+    use fencepost::node::pair::sync::{Roots, SyncCategoryStatus, SyncStatus};
+    use fencepost::node::pair::LinkMeasure;
 
     use super::*;
     use crate::cli::status::sample;
@@ -463,7 +360,13 @@ mod tests {
 
     #[test]
     fn every_sample_belongs_to_a_family_declared_once() {
-        let text = render(&sample::in_trouble(), Freshness::Fresh);
+        let trouble = [sample::in_trouble(), sample::pair_in_trouble()];
+        for status in trouble {
+            declared_once(&render(&status, Freshness::Fresh));
+        }
+    }
+
+    fn declared_once(text: &str) {
         let mut families = BTreeSet::new();
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# TYPE ") {
@@ -488,12 +391,45 @@ mod tests {
             "fencepost_pair_would_take_over 0",
             "fencepost_pair_link_heard_age_seconds{link=\"cable\"} 0.004",
             "fencepost_pair_means_proven_age_seconds{means=\"fence-wire\"} 0.12",
+            "fencepost_pair_would_take_over_if_peer_died 1",
+            "fencepost_pair_link_up{link=\"lan\"} 1",
+            "fencepost_pair_link_loss_ratio{link=\"cable\"} 0",
+            "fencepost_pair_link_loss_ratio{link=\"lan\"} 0.046875",
+            "fencepost_pair_link_round_trip_seconds{link=\"cable\"} 0.00018",
+            "fencepost_pair_link_round_trip_max_seconds{link=\"lan\"} 0.002",
+            "fencepost_pair_link_frames_heard_total{link=\"lan\"} 5990",
+            "fencepost_pair_peer_info{host=\"gate-a\",version=\"0.1.0\",firmware=\"1.0.0\"} 1",
+            "fencepost_pair_peer_commissioned 1",
+            "fencepost_pair_peer_clock_ahead_seconds -0.012",
         ] {
             assert!(
                 text.lines().any(|it| it == line),
                 "missing `{line}` in\n{text}"
             );
         }
+    }
+
+    /// Zero would look like a clock that agrees, a link that loses nothing and a board that nobody commissioned.
+    #[test]
+    fn what_is_not_known_is_not_written() {
+        let mut status = sample::half_of_a_pair();
+        if let Some(pair) = &mut status.node.pair {
+            pair.links[0].measure = LinkMeasure::default();
+            if let Some(peer) = &mut pair.peer {
+                (peer.introduction, peer.clock_ahead_ms) = (None, None);
+            }
+        }
+        let text = render(&status, Freshness::Fresh);
+        for absent in [
+            "peer_info",
+            "peer_commissioned",
+            "clock_ahead",
+            "loss_ratio{link=\"cable\"}",
+            "round_trip_seconds{link=\"cable\"}",
+        ] {
+            assert!(!text.contains(absent), "{absent}");
+        }
+        assert!(text.contains("loss_ratio{link=\"lan\"}"));
     }
 
     #[test]

@@ -1,63 +1,57 @@
 //! The pair's part of the screen: roles, right, links, means, and what a takeover would take.
 
+mod nodes;
+mod paths;
+
 use std::fmt::Write as _;
 
+use fencepost::control::Vips;
 use fencepost::node::Instant;
 use fencepost::node::pair::PairStatus;
-use fencepost::node::pair::policy::MeansKind;
 use fencepost::node::pair::preflight::Fit;
-use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus, ServicesStatus};
+use fencepost::node::pair::status::ServicesStatus;
 use fencepost::node::pair::sync::{Roots, SyncStatus};
+use fencepost::node::status::Summary;
 use fencepost::wire::Role;
 
+use crate::cli::ink::Ink;
 use crate::cli::sentence::{self, span};
 
-pub(super) fn render(pair: &PairStatus, now: Instant) -> String {
+/// Addresses named on their line; the rest is counted.
+const VIPS_NAMED: usize = 2;
+
+/// Both nodes side by side, what is between them, and what a takeover would take.
+pub(super) fn render(pair: &PairStatus, vips: Option<&Vips>, now: Instant, ink: Ink) -> String {
     let mut lines = vec![
-        ("role".to_owned(), role(pair, now)),
-        ("right".to_owned(), right(pair, now)),
-        ("peer".to_owned(), peer(pair, now)),
+        ("takeover", takeover(pair, ink)),
+        ("right", right(pair, now)),
     ];
+    lines.extend(vips.map(|vips| ("vips", addresses(vips))));
     lines.extend(
-        pair.links
+        pair.services
             .iter()
-            .map(|link| (format!("link {}", link.name), heard(link, now))),
+            .map(|units| ("services", services(units))),
     );
-    lines.extend(
-        pair.means
-            .iter()
-            .map(|means| (format!("means {}", means.name), proven(means, now))),
-    );
-    let units = pair.services.iter();
-    lines.extend(units.map(|units| ("services".to_owned(), services(units))));
     let kept = pair.sync.iter();
-    lines.extend(kept.map(|kept| ("sync".to_owned(), sync(kept, now))));
-    lines.push(("preflight".to_owned(), preflight(pair)));
-    lines.push(("takeover".to_owned(), takeover(pair)));
-    lines
-        .into_iter()
-        .fold("PAIR\n".to_owned(), |mut text, (name, line)| {
-            // Writing to a string does not fail.
-            let _infallible = writeln!(text, "{name:<17} {line}");
-            text
-        })
+    lines.extend(kept.map(|kept| ("sync", sync(kept, now))));
+    lines.push(("preflight", preflight(pair, ink)));
+    let mut text = nodes::render(pair, now, ink);
+    text.push('\n');
+    for (name, line) in lines {
+        // Writing to a string does not fail.
+        let _infallible = writeln!(text, "{name:<13} {line}");
+    }
+    text.push('\n');
+    text.push_str(&paths::links(pair, now, ink));
+    if !pair.means.is_empty() {
+        text.push('\n');
+        text.push_str(&paths::means(pair, now, ink));
+    }
+    text
 }
 
 fn ago(at: Instant, now: Instant) -> String {
     format!("{} ago", span(now.since(at)))
-}
-
-fn role(pair: &PairStatus, now: Instant) -> String {
-    let since = pair
-        .active_since
-        .map(|at| format!(" for {}", span(now.since(at))));
-    let quarantined = if pair.quarantined {
-        ", fenced or crashed and not joined since"
-    } else {
-        ""
-    };
-    let since = since.unwrap_or_default();
-    format!("{:?}{since}, epoch {}{quarantined}", pair.role, pair.epoch)
 }
 
 fn right(pair: &PairStatus, now: Instant) -> String {
@@ -70,91 +64,33 @@ fn right(pair: &PairStatus, now: Instant) -> String {
             )
         }
         (Role::Active, _, _) => format!("{proof}; lasts while the peer is isolated"),
-        _ if pair.quiet => "none; no virtual address is here".to_owned(),
-        _ => "none; virtual addresses are, or may be, on their way out".to_owned(),
+        _ => "none: this node does not serve".to_owned(),
     }
 }
 
-fn peer(pair: &PairStatus, now: Instant) -> String {
-    let Some(PeerStatus {
-        role,
-        flags,
-        epoch,
-        health,
-        heard_at,
-        versions: _,
-    }) = &pair.peer
-    else {
-        return "never heard".to_owned();
-    };
-    let heard = heard_at.map_or("never".to_owned(), |at| ago(at, now));
-    let both = if pair.talking {
-        "both ways"
-    } else {
-        "NOT both ways"
-    };
-    let ready = if flags.ready {
-        ", ready to take over"
-    } else {
-        ""
-    };
-    let latched = if flags.latched {
-        ", latched by this node"
-    } else {
-        ""
-    };
-    let failing = match health.failing {
-        0 => String::new(),
-        count => format!(", {count} segments failing"),
-    };
-    let off = if pair.peer_off {
-        "; this node took its power, which stays off until somebody gives it back"
-    } else {
-        ""
-    };
-    format!("{role:?} in epoch {epoch}{ready}{latched}{failing}; heard {heard}, {both}{off}")
-}
-
-fn heard(link: &LinkStatus, now: Instant) -> String {
-    let heard = link.heard_at.map_or("not heard yet".to_owned(), |at| {
-        format!("heard {}", ago(at, now))
-    });
-    match link.refused {
-        0 => heard,
-        count => format!("{heard}; refused by the peer's kernel {count} times"),
-    }
-}
-
-fn proven(means: &MeansStatus, now: Instant) -> String {
-    if means.kind == MeansKind::PeerAgent {
-        return "as long as the peer is heard both ways".to_owned();
-    }
-    let proven = means.proven_at.map_or("not proven yet".to_owned(), |at| {
-        format!("proven {}", ago(at, now))
-    });
-    match &means.fault {
-        None => proven,
-        Some(fault) => format!("FAULT: {fault} ({proven})"),
+fn addresses(vips: &Vips) -> String {
+    let named = &vips.first[..vips.first.len().min(VIPS_NAMED)];
+    match vips.count - named.len() {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
     }
 }
 
 /// The worst that was found, and how many more are as bad.
-fn preflight(pair: &PairStatus) -> String {
+fn preflight(pair: &PairStatus, ink: Ink) -> String {
     let of = |fit: Fit| pair.preflight.iter().filter(move |it| it.fit == fit);
     let more = |fit: Fit| match of(fit).count() {
         0 | 1 => String::new(),
         count => format!(", and {} more (`fencepost pair preflight`)", count - 1),
     };
-    let worst = |word: &str, fit: Fit| {
+    let worst = |word: &str, light: Summary, fit: Fit| {
         let first = of(fit).next()?;
-        Some(format!("{word}{}{}", first.sentence, more(fit)))
+        let word = ink.light(light, word);
+        Some(format!("{word}: {}{}", first.sentence, more(fit)))
     };
-    let refused = worst("REFUSED: ", Fit::Refused);
-    let said = refused.or_else(|| worst("warning: ", Fit::Warns));
-    said.unwrap_or_else(|| {
-        let all: Vec<&str> = of(Fit::Good).map(|it| it.sentence.as_str()).collect();
-        all.join("; ")
-    })
+    let refused = worst("REFUSED", Summary::Red, Fit::Refused);
+    let said = refused.or_else(|| worst("warning", Summary::Yellow, Fit::Warns));
+    said.unwrap_or_else(|| format!("ok: {} comparisons, nothing differs", of(Fit::Good).count()))
 }
 
 fn services(units: &ServicesStatus) -> String {
@@ -185,44 +121,42 @@ fn sync(kept: &SyncStatus, now: Instant) -> String {
         .fold(roots.to_owned(), |text, more| text + &more)
 }
 
-fn takeover(pair: &PairStatus) -> String {
-    match (&pair.claim, pair.refusals.as_slice()) {
-        (Some(claim), _) => format!("under way: {claim}"),
-        (None, []) => "would take over now".to_owned(),
-        (None, [reason]) => format!("no: {reason}"),
-        (None, [reason, more @ ..]) => {
-            format!(
-                "no: {reason}, and {} more (`fencepost explain`)",
-                more.len()
-            )
-        }
+/// What the death of one would come to.
+fn takeover(pair: &PairStatus, ink: Ink) -> String {
+    if let Some(claim) = &pair.claim {
+        return format!("under way: {claim}");
     }
+    let (yes, no) = (
+        ink.light(Summary::Green, "yes"),
+        ink.light(Summary::Red, "NO"),
+    );
+    if pair.role == Role::Active {
+        let ready = pair.peer.as_ref().map(|peer| peer.flags.ready);
+        return match ready.filter(|_| pair.talking) {
+            Some(true) => format!("if this node died the peer would take over: {yes}, it says"),
+            Some(false) => format!(
+                "if this node died the peer would take over: {no} (`fencepost explain` there)"
+            ),
+            None => format!("if this node died the peer would take over: {no}, it is not heard"),
+        };
+    }
+    let why = match pair.if_peer_died.as_slice() {
+        [] => return format!("if the peer died this node would take over: {yes}"),
+        [reason] => reason.to_string(),
+        [reason, more @ ..] => {
+            format!("{reason}, and {} more (`fencepost explain`)", more.len())
+        }
+    };
+    format!("if the peer died this node would take over: {no}, {why}")
 }
 
 #[cfg(test)]
 mod tests {
+    use fencepost::node::pair::Refusal;
     use fencepost::node::pair::preflight::Finding;
 
     use super::*;
     use crate::cli::status::sample;
-
-    #[test]
-    fn a_backup() {
-        let text = render(&sample::backup(), sample::AT);
-        let wanted = "\
-PAIR
-role              Backup, epoch 7
-right             none; no virtual address is here
-peer              Active in epoch 7; heard 4 ms ago, both ways
-link cable        heard 4 ms ago
-link lan          heard 9 ms ago; refused by the peer's kernel 2 times
-means fence-wire  proven 120 ms ago
-services          stopped
-preflight         both run fencepost 0.1.0
-takeover          no: the peer serves and is no worse
-";
-        assert_eq!(text, wanted);
-    }
 
     #[test]
     fn what_is_known_of_sync_is_one_line() {
@@ -242,7 +176,7 @@ takeover          no: the peer serves and is no worse
             sync: Some(kept),
             ..sample::backup()
         };
-        assert!(render(&pair, sample::AT).contains("\nsync              unknown"));
+        assert!(render(&pair, None, sample::AT, Ink::Plain).contains("\nsync          unknown"));
     }
 
     #[test]
@@ -252,11 +186,47 @@ takeover          no: the peer serves and is no worse
             fit,
             sentence: sentence.to_owned(),
         };
+        let said = |pair: &PairStatus| preflight(pair, Ink::Plain);
+        assert_eq!(said(&pair), "ok: 1 comparisons, nothing differs");
         pair.preflight.push(find(Fit::Warns, "older"));
-        assert_eq!(preflight(&pair), "warning: older");
+        assert_eq!(said(&pair), "warning: older");
         pair.preflight.push(find(Fit::Refused, "other board"));
         pair.preflight.push(find(Fit::Refused, "other times"));
-        let said = "REFUSED: other board, and 1 more (`fencepost pair preflight`)";
-        assert_eq!(preflight(&pair), said);
+        assert_eq!(
+            said(&pair),
+            "REFUSED: other board, and 1 more (`fencepost pair preflight`)"
+        );
+    }
+
+    #[test]
+    fn what_a_death_would_come_to_is_said_from_both_sides() {
+        let said = |pair: &PairStatus| takeover(pair, Ink::Plain);
+        let mut pair = sample::backup();
+        assert!(said(&pair).ends_with(": yes"));
+        pair.if_peer_died = vec![Refusal::Quarantined];
+        assert!(said(&pair).contains("NO, this node was fenced or crashed"));
+        pair.if_peer_died.push(Refusal::NotQuiet);
+        assert!(said(&pair).ends_with("and 1 more (`fencepost explain`)"));
+        pair.role = Role::Active;
+        assert!(said(&pair).contains("the peer would take over: NO ("));
+        if let Some(peer) = &mut pair.peer {
+            peer.flags.ready = true;
+        }
+        assert!(said(&pair).ends_with("yes, it says"));
+        // What it said before it fell silent is no promise.
+        pair.talking = false;
+        assert!(said(&pair).ends_with("NO, it is not heard"));
+    }
+
+    #[test]
+    fn thousands_of_addresses_are_one_line() {
+        let first: Vec<String> = (1..=16)
+            .map(|n| format!("192.0.2.{n}/24 on lan0"))
+            .collect();
+        let mut vips = Vips { count: 1, first };
+        vips.first.truncate(1);
+        assert_eq!(addresses(&vips), "192.0.2.1/24 on lan0");
+        vips.count = 1_000;
+        assert_eq!(addresses(&vips), "192.0.2.1/24 on lan0 and 999 more");
     }
 }

@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use fencepost::agent::stats::LoopStats;
 use fencepost::board::controller::{CutState, DeadManReading, Evidence, Identity, RelayState};
-use fencepost::control::{AgentStatus, HistoryHealth};
+use fencepost::control::{AgentStatus, HistoryHealth, Vips};
 use fencepost::io::realtime::Grant;
 use fencepost::node::event::{Standing, Verdict, WatchdogFacts};
 use fencepost::node::pair::policy::MeansKind;
 use fencepost::node::pair::preflight::{Finding, Fit};
 use fencepost::node::pair::status::{LinkStatus, MeansStatus, PeerStatus, ServicesStatus};
-use fencepost::node::pair::{PairStatus, Refusal, ServicesWanted};
+use fencepost::node::pair::{LinkMeasure, PairStatus, Refusal, ServicesWanted};
 use fencepost::node::policy::{Arming, CheckSeverity, Commissioning};
 use fencepost::node::status::{
     CheckHealth, CheckStatus, DeadManStatus, SegmentMode, SegmentStatus, Status, Summary,
     WatchdogStatus,
 };
 use fencepost::node::{Cause, Fact, Instant, Level, Record};
-use fencepost::wire::{Flags, HealthSummary, Role, Versions};
+use fencepost::wire::{Flags, HealthSummary, Introduction, Role, Text, Versions};
 
 pub(in crate::cli) const AT: Instant = Instant::from_millis(600_000);
 
@@ -52,7 +52,7 @@ fn check(name: &str, severity: CheckSeverity, output: &str) -> CheckStatus {
 const VERSIONS: Versions = Versions {
     protocol: 1,
     software: [0, 1, 0],
-    firmware: [0; 3],
+    firmware: [1, 0, 0],
 };
 
 pub(in crate::cli) fn backup() -> PairStatus {
@@ -61,6 +61,15 @@ pub(in crate::cli) fn backup() -> PairStatus {
         name: name.to_owned(),
         heard_at: heard(ms),
         refused,
+        measure: LinkMeasure {
+            missing: u32::try_from(refused).unwrap_or(0) * 3,
+            of: 128,
+            heard: 5_990,
+            lost: refused * 5,
+            round_trip: Some(Duration::from_micros(180 + 40 * refused)),
+            round_trip_max: Some(Duration::from_millis(2)),
+            fault: None,
+        },
     };
     PairStatus {
         role: Role::Backup,
@@ -80,6 +89,8 @@ pub(in crate::cli) fn backup() -> PairStatus {
             health: HealthSummary::default(),
             heard_at: heard(4),
             versions: VERSIONS,
+            introduction: Some(introduction("gate-a")),
+            clock_ahead_ms: Some(-12),
         }),
         talking: true,
         links: vec![link("cable", 4, 0), link("lan", 9, 2)],
@@ -99,11 +110,29 @@ pub(in crate::cli) fn backup() -> PairStatus {
         stale_messages: 0,
         fence_orders_refused: 0,
         refusals: vec![Refusal::PeerServes],
+        if_peer_died: Vec::new(),
+        health: HealthSummary::default(),
+        flags: Flags {
+            ready: true,
+            ..Flags::default()
+        },
         preflight: vec![Finding {
             fit: Fit::Good,
             sentence: "both run fencepost 0.1.0".to_owned(),
         }],
         versions: VERSIONS,
+        introduction: Some(introduction("gate-b")),
+    }
+}
+
+fn introduction(host: &str) -> Introduction {
+    Introduction {
+        // Neither is empty.
+        host: Text::of(host).unwrap(),
+        model: Text::of("Fencepost reference controller"),
+        firmware: Text::of("1.0.0"),
+        commissioning: Commissioning::Done,
+        wall_clock_ms: None,
     }
 }
 
@@ -166,7 +195,86 @@ pub(in crate::cli) fn healthy() -> AgentStatus {
         node,
         control_loop,
         history: HistoryHealth::Writing,
+        vips: None,
     }
+}
+
+/// A whole node beside an Active.
+pub(super) fn half_of_a_pair() -> AgentStatus {
+    let mut status = healthy();
+    status.node.pair = Some(backup());
+    status.vips = Some(Vips {
+        count: 3,
+        first: ["192.0.2.1/24", "192.0.2.9/24", "2001:db8::1/64"]
+            .map(|vip| format!("{vip} on lan0"))
+            .to_vec(),
+    });
+    status
+}
+
+pub(super) fn pair_in_trouble() -> AgentStatus {
+    let mut status = half_of_a_pair();
+    status.node.summary = Summary::Red;
+    status.node.reasons = vec![
+        "nobody serves that this node hears of; it does not itself: this node was fenced or \
+         crashed and has not joined since; it does not take over alone"
+            .to_owned(),
+        "the peer is not heard".to_owned(),
+        "link lan cannot be used: No such device (os error 19)".to_owned(),
+    ];
+    let pair = backup();
+    let silent = Some(AT - Duration::from_secs(75));
+    status.node.pair = Some(PairStatus {
+        quarantined: true,
+        talking: false,
+        peer: pair.peer.map(|peer| PeerStatus {
+            heard_at: silent,
+            introduction: peer.introduction.map(|told| Introduction {
+                host: Text::of("the-gateway-with-the-longest-name-in-the-house").unwrap(),
+                firmware: None,
+                commissioning: Commissioning::Missing,
+                ..told
+            }),
+            clock_ahead_ms: Some(95_000),
+            health: HealthSummary {
+                failing: 2,
+                warning: 0,
+            },
+            ..peer
+        }),
+        links: pair
+            .links
+            .into_iter()
+            .map(|link| LinkStatus {
+                heard_at: silent,
+                measure: LinkMeasure {
+                    missing: 128,
+                    fault: (link.name == "lan").then(|| "No such device (os error 19)".to_owned()),
+                    ..link.measure
+                },
+                ..link
+            })
+            .collect(),
+        means: pair
+            .means
+            .into_iter()
+            .map(|means| MeansStatus {
+                proven_at: None,
+                fault: Some(
+                    "the acknowledge line reads active although nothing is held".to_owned(),
+                ),
+                ..means
+            })
+            .collect(),
+        refusals: vec![Refusal::Quarantined],
+        if_peer_died: vec![Refusal::Quarantined],
+        preflight: vec![Finding {
+            fit: Fit::Refused,
+            sentence: "the peer is not heard both ways: nothing can be compared".to_owned(),
+        }],
+        ..backup()
+    });
+    status
 }
 
 pub(super) fn in_trouble() -> AgentStatus {

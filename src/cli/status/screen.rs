@@ -25,13 +25,14 @@ pub(super) fn render(status: &AgentStatus, now: Instant, freshness: Freshness, i
     let node = &status.node;
     let mut text = head(status, freshness, ink);
     text.push('\n');
+    if let Some(part) = &node.pair {
+        // First: at three in the morning the question is who serves, and whether the other could.
+        text.push_str(&pair::render(part, status.vips.as_ref(), now, ink));
+        text.push('\n');
+    }
     text.push_str(&segments(node, ink));
     text.push('\n');
     text.push_str(&behind(status, now));
-    if let Some(part) = &node.pair {
-        text.push('\n');
-        text.push_str(&pair::render(part, now));
-    }
     if !node.checks.is_empty() {
         text.push('\n');
         text.push_str(&checks(node, now, ink));
@@ -51,7 +52,9 @@ fn head(status: &AgentStatus, freshness: Freshness, ink: Ink) -> String {
         (Freshness::Fresh, Summary::Yellow) => (Summary::Yellow, "YELLOW"),
         (Freshness::Fresh, Summary::Red) => (Summary::Red, "RED"),
     };
-    let title = format!("fencepost {} on {}", status.version, status.board);
+    let part = node.pair.as_ref();
+    let part = part.map_or(String::new(), |pair| format!(", {:?}", pair.role));
+    let title = format!("fencepost {} on {}{part}", status.version, status.board);
     let mut text = format!("{}  {}\n", ink.bold(&ink.light(light, word)), title);
     if let Freshness::Stale(age) = freshness {
         let old = span(age);
@@ -222,12 +225,18 @@ const fn wiring(commissioning: Commissioning) -> &'static str {
 
 fn control_loop(stats: &LoopStats) -> String {
     let late = std::time::Duration::from_micros(stats.worst_late_us);
+    let rights = match (&stats.realtime, &stats.memory) {
+        (Grant::Granted, Grant::Granted) => "real time, memory locked".to_owned(),
+        (realtime, memory) => format!(
+            "{}; {}",
+            grant("real time", "granted", realtime),
+            grant("memory", "locked", memory)
+        ),
+    };
     format!(
-        "worst {} late in {} deadlines; {}; {}",
+        "worst {} late in {} deadlines; {rights}",
         span(late),
-        stats.deadlines,
-        grant("real time", "granted", &stats.realtime),
-        grant("memory", "locked", &stats.memory)
+        stats.deadlines
     )
 }
 
@@ -359,11 +368,50 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_backup_beside_its_active() {
+        let status = sample::half_of_a_pair();
+        golden(
+            "status-pair.txt",
+            &render(&status, sample::AT, Freshness::Fresh, Ink::Plain),
+        );
+    }
+
+    /// The worst night: the peer silent, a link gone, a means broken, the peer's wiring unproven.
+    #[test]
+    fn a_pair_in_trouble() {
+        let status = sample::pair_in_trouble();
+        let text = render(&status, sample::AT, Freshness::Fresh, Ink::Plain);
+        golden("status-pair-in-trouble.txt", &text);
+    }
+
+    /// The colours move nothing, and what is read first fits a terminal of 80 columns.
+    #[test]
+    fn the_pair_fits_a_small_terminal_with_and_without_colour() {
+        for status in [sample::half_of_a_pair(), sample::pair_in_trouble()] {
+            let plain = render(&status, sample::AT, Freshness::Fresh, Ink::Plain);
+            let painted = render(&status, sample::AT, Freshness::Fresh, Ink::Colour);
+            assert_eq!(without_escapes(&painted), plain);
+            let tables = plain.lines().skip_while(|line| !line.contains("THIS NODE"));
+            for line in tables.take_while(|line| !line.is_empty()) {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+        }
+    }
+
+    fn without_escapes(text: &str) -> String {
+        let mut parts = text.split("\x1b[");
+        let mut plain = parts.next().unwrap_or_default().to_owned();
+        plain.extend(parts.filter_map(|part| Some(part.split_once('m')?.1)));
+        plain
+    }
+
     /// Programs read this: fields may be added, never renamed or taken away (docs/interfaces.md).
     #[test]
     fn the_json_interface() {
         for (name, status) in [
             ("status-healthy.json", sample::healthy()),
+            ("status-pair.json", sample::half_of_a_pair()),
             ("status-in-trouble.json", sample::in_trouble()),
         ] {
             let mut text = serde_json::to_string_pretty(&status).unwrap();

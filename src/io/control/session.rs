@@ -160,6 +160,7 @@ impl Session<'_> {
             node: latest.status.clone(),
             control_loop: latest.stats.clone(),
             history: self.office.history.get(),
+            vips: self.office.vips.clone(),
         };
         self.ok(Answer::Status(Box::new(status))).await
     }

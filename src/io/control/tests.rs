@@ -43,6 +43,7 @@ fn bench() -> Bench {
         readers: "no-such-group".to_owned(),
         operators: own_group(),
         board: "test".to_owned(),
+        vips: None,
     };
     start(spec, Snapshot::default(), front, health, inlets.ordinary).unwrap();
     Bench {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::port::{LinkSpec, Port, Trouble};
 use super::status::{LinkStatus, LinksStatus, LinksView};
 use super::{LinkOrder, LinkReport, TICK};
-use crate::io::clock::Clock;
+use crate::io::clock::{Clock, wall_clock_ms};
 use crate::io::netlink::carrier::{LinkNotice, LinkNotices};
 use crate::io::netlink::{Addresses, Carrier};
 use crate::node::Instant;
@@ -22,6 +22,8 @@ const FRAMES_PER_TURN_MAX: usize = 32;
 const REST: Duration = Duration::from_millis(1);
 /// A link that cannot be used is tried again after this long, and as soon as its interface has carrier.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How often it is told how the links do.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
 /// Most notices about interfaces read in one turn.
 const NOTICES_PER_TURN_MAX: usize = 32;
 
@@ -31,6 +33,7 @@ pub(super) struct Thread<R> {
     notices: Option<LinkNotices>,
     view: LinksView,
     published_at: Instant,
+    measured_at: Instant,
     report: R,
     /// Used again and again: no allocation per frame.
     body: Vec<u8>,
@@ -113,6 +116,7 @@ impl<R: FnMut(LinkReport)> Thread<R> {
             notices: notices.ok(),
             view,
             published_at: now,
+            measured_at: now,
             report,
             body: Vec::with_capacity(FRAME_BYTES_MAX),
             frame: Vec::with_capacity(FRAME_BYTES_MAX),
@@ -126,11 +130,18 @@ impl<R: FnMut(LinkReport)> Thread<R> {
             LinkOrder::Send {
                 links,
                 counter,
-                message,
-            } => match codec::encode(&message, &mut self.body) {
-                Ok(kind) => self.send(links, counter, kind),
-                Err(error) => tracing::error!("internal error: a message was not sent: {error}"),
-            },
+                mut message,
+            } => {
+                if let Message::Introduction(told) = &mut message {
+                    told.wall_clock_ms = Some(wall_clock_ms());
+                }
+                match codec::encode(&message, &mut self.body) {
+                    Ok(kind) => self.send(links, counter, kind),
+                    Err(error) => {
+                        tracing::error!("internal error: a message was not sent: {error}");
+                    }
+                }
+            }
         }
     }
 
@@ -179,6 +190,11 @@ impl<R: FnMut(LinkReport)> Thread<R> {
             self.published_at = now;
             self.publish();
         }
+        if now.since(self.measured_at) >= MEASURE_EVERY {
+            self.measured_at = now;
+            let links = self.statuses();
+            (self.report)(LinkReport::Measured { links });
+        }
     }
 
     fn hear(&mut self, at: usize) {
@@ -207,7 +223,7 @@ impl<R: FnMut(LinkReport)> Thread<R> {
         let id = self.links[at].id;
         let opened = self.channel.open(now, id, &self.heard[..length]);
         let Ok(Opened {
-            standing: Standing::Fresh | Standing::Late,
+            standing: standing @ (Standing::Fresh | Standing::Late),
             kind,
             boot,
             counter,
@@ -218,11 +234,17 @@ impl<R: FnMut(LinkReport)> Thread<R> {
         };
         let decoded: Result<Message, Refusal> = codec::decode(kind, body);
         match decoded {
-            Ok(message) => (self.report)(LinkReport::Heard {
-                link: at,
-                envelope: Envelope { boot, counter },
-                message,
-            }),
+            Ok(message) => {
+                let ahead_ms = ahead_ms(&message).filter(|_| standing == Standing::Fresh);
+                (self.report)(LinkReport::Heard {
+                    link: at,
+                    envelope: Envelope { boot, counter },
+                    message,
+                });
+                if let Some(ahead_ms) = ahead_ms {
+                    (self.report)(LinkReport::ClocksCompared { ahead_ms });
+                }
+            }
             Err(_) => self.channel.refuse_body(),
         }
     }
@@ -269,7 +291,7 @@ impl<R: FnMut(LinkReport)> Thread<R> {
         }
     }
 
-    pub(super) fn publish(&self) {
+    fn statuses(&self) -> Vec<LinkStatus> {
         let links = self.links.iter().map(|link| LinkStatus {
             name: link.spec.name.clone(),
             fault: link.fault.clone(),
@@ -282,12 +304,26 @@ impl<R: FnMut(LinkReport)> Thread<R> {
             unsent: link.unsent,
             refused: link.refused,
         });
+        links.collect()
+    }
+
+    pub(super) fn publish(&self) {
         self.view.publish(LinksStatus {
             counts: self.channel.counts().clone(),
             peer_boot: self.channel.peer_boot(),
-            links: links.collect(),
+            links: self.statuses(),
         });
     }
+}
+
+/// By how much the wall clock that a message tells is ahead of ours.
+fn ahead_ms(message: &Message) -> Option<i64> {
+    let Message::Introduction(told) = message else {
+        return None;
+    };
+    let (theirs, ours) = (told.wall_clock_ms?, wall_clock_ms());
+    let apart = i64::try_from(theirs.abs_diff(ours)).unwrap_or(i64::MAX);
+    Some(if theirs < ours { -apart } else { apart })
 }
 
 /// Tell it of every link on that interface, once per change.

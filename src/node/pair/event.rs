@@ -1,5 +1,7 @@
 //! What can happen to a node of a pair, and what it can ask for. Every action that can fail is answered.
 
+use core::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::memory::PairMemory;
@@ -7,7 +9,7 @@ use super::sync::SyncNews;
 use crate::board::controller::{Fault, FenceReading, Ticket};
 use crate::node::event::Actor;
 use crate::node::time::Instant;
-use crate::wire::{BootId, Envelope, LINKS_MAX, Message, Role};
+use crate::wire::{BootId, Envelope, LINKS_MAX, Message, Role, Text};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,9 @@ pub enum PairEvent {
         boot: BootId,
         /// What was saved, or why there is none.
         saved: SavedPair,
+        /// Name of this host. `None`: this node does not introduce itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<Text>,
     },
     /// Answer to [`PairAction::Persist`].
     Persisted {
@@ -47,6 +52,16 @@ pub enum PairEvent {
     LinkRefused {
         /// Over which link.
         link: usize,
+    },
+    /// How well each link carries, in the policy's order; told about once a second.
+    LinksMeasured {
+        /// One each.
+        links: Vec<LinkMeasure>,
+    },
+    /// The peer told its wall clock.
+    ClocksCompared {
+        /// By how many milliseconds it is ahead of ours, less the way here; negative: behind.
+        ahead_ms: i64,
     },
     /// Somebody else answers for one of our vips.
     VipContested,
@@ -177,6 +192,25 @@ pub enum SavedPair {
     Memory(PairMemory),
     /// It cannot be read; nothing in it may be assumed.
     Unreadable(String),
+}
+
+/// How well a link carries.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LinkMeasure {
+    /// Of the peer's last messages, which it sends over every link, how many did not come over this one.
+    pub missing: u32,
+    /// How many messages that is of; 0: none was heard.
+    pub of: u32,
+    /// Frames heard since the agent started.
+    pub heard: u64,
+    /// Frames missing between those, since the agent started.
+    pub lost: u64,
+    /// To the peer and back, without the time it took to answer; averaged.
+    pub round_trip: Option<Duration>,
+    /// The longest since the agent started.
+    pub round_trip_max: Option<Duration>,
+    /// Why it cannot be used, if it cannot.
+    pub fault: Option<String>,
 }
 
 /// Carrier of a link.

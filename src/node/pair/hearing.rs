@@ -20,7 +20,8 @@ impl Pair {
     /// Something happened.
     pub(in crate::node) fn handle(&mut self, now: Instant, event: PairEvent, out: &mut Outbox) {
         match event {
-            PairEvent::Started { boot, saved } => {
+            PairEvent::Started { boot, saved, host } => {
+                self.introductions.name(host);
                 self.boot = Some(boot);
                 self.started_at = Some(now);
                 self.ledger.restore(saved);
@@ -48,6 +49,8 @@ impl Pair {
                 }
             }
             PairEvent::LinkRefused { link } => self.peer.refused(now, link),
+            PairEvent::LinksMeasured { links } => self.peer.measured(links),
+            PairEvent::ClocksCompared { ahead_ms } => self.clocks_compared(now, ahead_ms, out),
             PairEvent::VipContested => self.contested(out),
             PairEvent::VipsHeld { number, outcome } => self.vips_held(now, number, &outcome, out),
             PairEvent::VipsDropped { number, outcome } => self.vips.dropped(now, number, outcome),
@@ -142,6 +145,7 @@ impl Pair {
                     ladder.peer_answered(answer, &self.means);
                 }
             }
+            Message::Introduction(told) => self.introduced(now, envelope.boot, told, out),
             Message::Pin(_) => {}
         }
     }

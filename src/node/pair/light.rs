@@ -1,6 +1,8 @@
 //! What keeps a pair from being green: a sentence for each thing.
 
 use super::Pair;
+use super::event::LinkMeasure;
+use super::preflight::Fit;
 use crate::node::status::Summary;
 use crate::node::time::Instant;
 use crate::wire::Role;
@@ -41,6 +43,13 @@ impl Pair {
         for differs in self.disagreements() {
             say(Summary::Yellow, differs.to_string());
         }
+        let beside = self.introductions_compared().into_iter();
+        for finding in beside.filter(|finding| heard && finding.fit == Fit::Refused) {
+            say(Summary::Yellow, finding.sentence);
+        }
+        if let Some(apart) = self.clocks_apart().filter(|_| heard) {
+            say(Summary::Yellow, apart);
+        }
         if self.quarantined {
             let sentence = "this node was fenced or crashed and has not joined since";
             say(Summary::Yellow, sentence.to_owned());
@@ -50,10 +59,24 @@ impl Pair {
         }
         for (name, link) in self.policy.links.iter().zip(self.peer.links()) {
             let limit = self.policy.timing.suspect_after * QUIET_LINK;
-            if heard && link.heard_at.is_none_or(|at| now.since(at) > limit) {
+            let quiet = link.heard_at.is_none_or(|at| now.since(at) > limit);
+            if let Some(why) = &link.measure.fault {
+                say(
+                    Summary::Yellow,
+                    format!("link {name} cannot be used: {why}"),
+                );
+            } else if heard && quiet {
                 say(
                     Summary::Yellow,
                     format!("link {name}: the peer is not heard over it"),
+                );
+            } else if heard && loses(&link.measure) {
+                let LinkMeasure { missing, of, .. } = link.measure;
+                say(
+                    Summary::Yellow,
+                    format!(
+                        "link {name}: {missing} of the peer's last {of} heartbeats did not come over it"
+                    ),
                 );
             }
         }
@@ -68,3 +91,27 @@ impl Pair {
 
 /// A link is quiet after this many times the silence that would start a fence: one that loses frames is not yet dead.
 const QUIET_LINK: u32 = 4;
+/// A link is said to lose from this share of the peer's last messages on: one in so many.
+const LOSES_ONE_IN: u32 = 20;
+
+fn loses(measure: &LinkMeasure) -> bool {
+    measure.of >= LOSES_ONE_IN && measure.missing * LOSES_ONE_IN >= measure.of
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_lost_heartbeat_is_no_news_and_one_in_twenty_is() {
+        let loses = |missing, of| {
+            loses(&LinkMeasure {
+                missing,
+                of,
+                ..LinkMeasure::default()
+            })
+        };
+        assert!(!loses(0, 0) && !loses(0, 128) && !loses(1, 8) && !loses(6, 128));
+        assert!(loses(1, 20) && loses(7, 128) && loses(128, 128));
+    }
+}

@@ -29,6 +29,7 @@ mod guard;
 #[cfg(test)]
 pub(crate) mod guard;
 mod hearing;
+mod introduction;
 mod ladder;
 mod lease;
 mod light;
@@ -52,8 +53,8 @@ mod wishes;
 mod word;
 
 pub use event::{
-    Carrier, FenceReport, LinkSet, PairAction, PairCommand, PairEvent, Presence, Probed, SavedPair,
-    ServicesWanted,
+    Carrier, FenceReport, LinkMeasure, LinkSet, PairAction, PairCommand, PairEvent, Presence,
+    Probed, SavedPair, ServicesWanted,
 };
 pub use memory::PairMemory;
 pub use policy::PairPolicy;
@@ -68,6 +69,7 @@ use claim::{Claim, Stage};
 use drill::Drill;
 use ground::{Ground, Moving, Place};
 use guard::Guard;
+use introduction::Introductions;
 use lease::Lease;
 use means::AllMeans;
 use memory::Ledger;
@@ -96,6 +98,7 @@ pub(super) struct Pair {
     boot: Option<BootId>,
     clock: AwakeClock,
     peer: Peer,
+    introductions: Introductions,
     ledger: Ledger,
     vips: Vips,
     services: Services,
@@ -159,6 +162,7 @@ impl Pair {
             boot: None,
             clock: AwakeClock::new(policy.timing.heartbeat_every),
             peer: Peer::new(policy.links.len()),
+            introductions: Introductions::new(now),
             ledger: Ledger::new(),
             vips: Vips::new(now),
             services: Services::default(),

@@ -7,7 +7,7 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use super::event::Carrier;
+use super::event::{Carrier, LinkMeasure};
 use super::guard::{self, Guard};
 use super::silence::{AwakeClock, Since};
 use crate::node::time::Instant;
@@ -41,12 +41,13 @@ pub(super) struct Peer {
 }
 
 /// One link.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Link {
     pub(super) counter: u64,
     pub(super) heard_at: Option<Instant>,
     pub(super) carrier: Carrier,
     pub(super) refused: u64,
+    pub(super) measure: LinkMeasure,
 }
 
 /// What became of a message.
@@ -220,6 +221,13 @@ impl Peer {
         self.refused_at.get_or_insert(now);
         if let Some(link) = self.links.get_mut(link) {
             link.refused = link.refused.saturating_add(1);
+        }
+    }
+
+    /// How well each link carries.
+    pub(super) fn measured(&mut self, measures: Vec<LinkMeasure>) {
+        for (link, measure) in self.links.iter_mut().zip(measures) {
+            link.measure = measure;
         }
     }
 

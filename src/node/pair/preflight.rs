@@ -31,7 +31,8 @@ pub enum Fit {
     Good,
     /// It works; somebody should know.
     Warns,
-    /// Neither takes over from the other.
+    /// Not to be relied on as a pair before it is put right. Different rules, boards, settings or the same rank: neither takes
+    /// over from the other.
     Refused,
 }
 
@@ -113,11 +114,7 @@ impl Pair {
             found.push(good("same protocol, board, cabling, times, links, addresses and interfaces; one is primary"));
         }
         found.push(software(&self.policy.versions, &peer.versions));
-        if self.policy.versions.firmware != peer.versions.firmware {
-            found.push(warns(
-                "the controllers' firmware differs; update the older one",
-            ));
-        }
+        found.extend(self.introductions_compared());
         if peer.flags.maintenance {
             found.push(warns("the peer is in maintenance"));
         } else if !peer.flags.ready && self.active.is_some() {
@@ -144,15 +141,15 @@ fn software(ours: &Versions, theirs: &Versions) -> Finding {
     }
 }
 
-fn good(sentence: &str) -> Finding {
+pub(super) fn good(sentence: &str) -> Finding {
     finding(Fit::Good, sentence)
 }
 
-fn warns(sentence: &str) -> Finding {
+pub(super) fn warns(sentence: &str) -> Finding {
     finding(Fit::Warns, sentence)
 }
 
-fn refused(sentence: &str) -> Finding {
+pub(super) fn refused(sentence: &str) -> Finding {
     finding(Fit::Refused, sentence)
 }
 

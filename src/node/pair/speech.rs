@@ -53,14 +53,14 @@ impl Pair {
             health: ground.health,
             generation: ground.generation,
             names_generation: self.names_generation(),
-            versions: self.policy.versions,
+            versions: self.versions(),
             board: self.policy.board,
             agreement: self.policy.agreement,
             sync_roots: self.sync.announce(now),
         }
     }
 
-    fn flags(&self, now: Instant, ground: &Ground) -> Flags {
+    pub(super) fn flags(&self, now: Instant, ground: &Ground) -> Flags {
         Flags {
             maintenance: ground.out_of_service.is_some(),
             pinned: false,

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Pair;
 use super::drill::FenceTest;
-use super::event::ServicesWanted;
+use super::event::{LinkMeasure, ServicesWanted};
 use super::policy::MeansKind;
 use super::preflight::Finding;
 use super::refusal::Refusal;
 use super::sync::SyncStatus;
 use crate::node::time::Instant;
-use crate::wire::{Flags, HealthSummary, Role, Versions};
+use crate::wire::{Flags, HealthSummary, Introduction, Role, Versions};
 
 /// This node's part in the pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,12 +60,24 @@ pub struct PairStatus {
     pub fence_orders_refused: u64,
     /// Why it would not take over now; empty if it would.
     pub refusals: Vec<Refusal>,
+    /// Why it would not take over if the peer died now; empty if it would. Of an Active: that it serves.
+    #[serde(default)]
+    pub if_peer_died: Vec<Refusal>,
+    /// Own checks, as the peer is told them.
+    #[serde(default)]
+    pub health: HealthSummary,
+    /// Own flags, as the peer is told them.
+    #[serde(default)]
+    pub flags: Flags,
     /// What was compared with the peer.
     #[serde(default)]
     pub preflight: Vec<Finding>,
     /// What runs here.
     #[serde(default)]
     pub versions: Versions,
+    /// Who this node says it is; `None` if it does not know its host's name.
+    #[serde(default)]
+    pub introduction: Option<Introduction>,
 }
 
 /// The peer, in its own words.
@@ -84,6 +96,12 @@ pub struct PeerStatus {
     /// What runs there.
     #[serde(default)]
     pub versions: Versions,
+    /// Who it says it is; `None`: not told in its present start.
+    #[serde(default)]
+    pub introduction: Option<Introduction>,
+    /// By how many milliseconds its wall clock is ahead of this node's; negative: behind. `None`: not told.
+    #[serde(default)]
+    pub clock_ahead_ms: Option<i64>,
 }
 
 /// One link.
@@ -95,6 +113,9 @@ pub struct LinkStatus {
     pub heard_at: Option<Instant>,
     /// Times the peer's kernel refused.
     pub refused: u64,
+    /// Loss and round trips, about a second old at most.
+    #[serde(default)]
+    pub measure: LinkMeasure,
 }
 
 /// One means.
@@ -123,7 +144,7 @@ pub struct ServicesStatus {
 
 impl Pair {
     pub(in crate::node) fn status(&self, now: Instant) -> PairStatus {
-        let active = self.active.as_ref();
+        let (active, ground) = (self.active.as_ref(), self.ground.as_ref());
         PairStatus {
             role: self.role(),
             epoch: self.used_epoch,
@@ -145,8 +166,12 @@ impl Pair {
             stale_messages: self.rejected,
             fence_orders_refused: self.orders_refused,
             refusals: self.takeover_refusals(now),
+            if_peer_died: self.refusals_if_peer_died(now),
+            health: ground.map(|it| it.health).unwrap_or_default(),
+            flags: ground.map(|it| self.flags(now, it)).unwrap_or_default(),
             preflight: self.preflight(now),
-            versions: self.policy.versions,
+            versions: self.versions(),
+            introduction: self.introductions.own().cloned(),
         }
     }
 
@@ -159,6 +184,8 @@ impl Pair {
             health: last.health,
             heard_at: self.peer.heard_at(),
             versions: last.versions,
+            introduction: self.told_by_peer().cloned(),
+            clock_ahead_ms: self.clock_ahead_ms(),
         })
     }
 
@@ -169,6 +196,7 @@ impl Pair {
                 name: name.clone(),
                 heard_at: link.heard_at,
                 refused: link.refused,
+                measure: link.measure.clone(),
             })
             .collect()
     }

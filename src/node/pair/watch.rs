@@ -270,15 +270,37 @@ impl Pair {
         } else if let Some(left) = self.suspect_in(now, As::Backup) {
             found.push(Refusal::NotSilentLongEnough(left));
         }
+        found.extend(self.no_means(now));
+        found
+    }
+
+    /// Every reason why this node would not take over if the peer died at this moment; empty if it would.
+    pub(super) fn refusals_if_peer_died(&self, now: Instant) -> Vec<Refusal> {
+        let mut found = self.own_objections(now);
+        if self.active.is_some() || !self.settled {
+            return found;
+        }
+        let hold = self.hold_left(now);
+        if hold > Duration::ZERO {
+            found.push(Refusal::BootHold(hold));
+        }
+        if !self.may_claim_alone() {
+            found.push(Refusal::Quarantined);
+        }
+        if self.lease.expires_at(Relay::Opens).is_none() {
+            found.extend(self.no_means(now));
+        }
+        found
+    }
+
+    /// No means would work on a peer that does not answer.
+    fn no_means(&self, now: Instant) -> Option<Refusal> {
         let unusable: Vec<String> = (self.policy.means.iter().enumerate())
             .filter_map(|(index, means)| {
                 let why = self.means.usable(now, index, false).err()?;
                 Some(format!("{}: {why}", means.name))
             })
             .collect();
-        if unusable.len() == self.policy.means.len() {
-            found.push(Refusal::NoMeans(unusable));
-        }
-        found
+        (unusable.len() == self.policy.means.len()).then_some(Refusal::NoMeans(unusable))
     }
 }

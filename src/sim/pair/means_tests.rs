@@ -22,7 +22,7 @@ fn befall(world: &mut World, mishap: Mishap) {
     world.put(Duration::ZERO, Due::Mishap(mishap));
 }
 
-fn status(world: &World, node: usize) -> PairStatus {
+pub(super) fn status(world: &World, node: usize) -> PairStatus {
     let appliance = &world.nodes[node];
     let agent = appliance.agent.as_ref().unwrap();
     agent

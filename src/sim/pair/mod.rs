@@ -41,6 +41,8 @@ mod explore_tests;
 #[cfg(test)]
 mod golden_tests;
 #[cfg(test)]
+mod introduction_tests;
+#[cfg(test)]
 mod means_tests;
 #[cfg(test)]
 mod mutant_tests;

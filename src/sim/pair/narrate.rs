@@ -115,6 +115,7 @@ fn spoken(message: &Message) -> Option<String> {
         Message::Decline(decline) => format!("Decline {}: {:?}", decline.number, decline.reason),
         Message::FenceOrder(_) => "FenceOrder".to_owned(),
         Message::FenceAnswer(answer) => format!("FenceAnswer {:?}", answer.outcome),
+        Message::Introduction(_) => return None,
         Message::Pin(pin) => format!("Pin {:?}", pin.word),
     })
 }

@@ -8,7 +8,7 @@ use super::scenario::policy;
 use super::world::{Due, Minute, World};
 use crate::node::pair::{PairEvent, SavedPair};
 use crate::node::{Event, Node, Saved};
-use crate::wire::BootId;
+use crate::wire::{BootId, Text};
 
 impl World {
     pub(super) fn start_agent(&mut self, node: usize) {
@@ -41,7 +41,9 @@ impl World {
                 left: BTreeMap::new(),
             },
         );
-        self.tell(node, PairEvent::Started { boot, saved });
+        let named = (node < self.setup.named).then(|| format!("gate-{node}"));
+        let host = named.and_then(|name| Text::of(&name));
+        self.tell(node, PairEvent::Started { boot, saved, host });
         self.tell_carriers(node);
         self.check_reports(node);
     }

@@ -42,6 +42,8 @@ pub(super) struct Setup {
     pub(super) services: Option<ServicesFailed>,
     /// State is kept alike; nobody tells the nodes anything of it but a test.
     pub(super) sync: Option<SyncPolicy>,
+    /// So many of the two know their host's name and introduce themselves, the first one first.
+    pub(super) named: usize,
 }
 
 const fn ms(millis: u64) -> Duration {
@@ -68,6 +70,7 @@ impl Setup {
             disk_us: 1_000,
             services: None,
             sync: None,
+            named: 0,
         }
     }
 
@@ -104,6 +107,7 @@ impl Setup {
             disk_us: dice.between(200, 15_000),
             services: None,
             sync: None,
+            named: 0,
         }
     }
 

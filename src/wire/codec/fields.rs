@@ -36,6 +36,17 @@ impl<'a> Fields<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
+    /// A text of at most `most` bytes.
+    pub(super) fn text(&mut self, most: usize) -> Option<String> {
+        let length = usize::from(self.u8()?);
+        if length > most {
+            return None;
+        }
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        core::str::from_utf8(taken).ok().map(str::to_owned)
+    }
+
     /// One of `words`, by its place from 1.
     pub(super) fn word<W: Copy>(&mut self, words: &[W]) -> Option<W> {
         let place = usize::from(self.u8()?);
@@ -58,6 +69,13 @@ pub(super) fn put_word<W: PartialEq>(out: &mut Vec<u8>, words: &[W], word: W) {
         .position(|one| *one == word)
         .map_or(0, |at| at + 1);
     out.push(u8::try_from(place).unwrap_or(0));
+}
+
+/// What does not fit in 255 bytes is cut; no text of a message comes near.
+pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
+    let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
+    out.push(length);
+    out.extend_from_slice(&text.as_bytes()[..usize::from(length)]);
 }
 
 pub(super) fn put_option(out: &mut Vec<u8>, number: Option<u32>) {
