@@ -79,13 +79,15 @@ pub enum Topology {
     Parallel,
     /// A pair, one of them reached through the other's relay.
     Chained,
+    /// A pair without relays: each has ports of its own, and only addresses move.
+    Apart,
 }
 
 impl Topology {
     /// What a controller that is strapped for this cabling does without power: two side by side must not be joined.
     pub fn strap(self) -> CutState {
         match self {
-            Self::Parallel => CutState::Disconnect,
+            Self::Parallel | Self::Apart => CutState::Disconnect,
             Self::Inline | Self::Series | Self::Chained => CutState::Bypass,
         }
     }

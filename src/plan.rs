@@ -60,7 +60,7 @@ pub struct Plan {
     /// What is proven for a pair.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pair: Option<pair::PairPlan>,
-    /// For each class of failure, when the relay is where it should be.
+    /// For each class of failure, when the relay is where it should be; empty without relays.
     pub failures: Vec<Failure>,
     /// What the pair keeps alike.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,7 +190,9 @@ impl Plan {
             warnings: Vec::new(),
             refusals: Vec::new(),
         };
-        plan.failures = failures::failures(site, &plan.segments);
+        if site.board.has_relays() {
+            plan.failures = failures::failures(site, &plan.segments);
+        }
         judge::judge(site, &mut plan);
         plan
     }
@@ -238,9 +240,9 @@ fn command(site: &Site) -> Side {
     let (way, words) = match site.board.controller {
         // Nothing else than silence moves this relay.
         ControllerSpec::PulseTrain { .. } => (site.timing.period, "until the silence is noticed"),
-        ControllerSpec::GpioMonostable { .. } | ControllerSpec::GpioLatching { .. } => {
-            (Duration::ZERO, "")
-        }
+        ControllerSpec::Absent
+        | ControllerSpec::GpioMonostable { .. }
+        | ControllerSpec::GpioLatching { .. } => (Duration::ZERO, ""),
         _ => (BUS_TIME, "bus"),
     };
     let way_words = if way.is_zero() {

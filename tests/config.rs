@@ -142,6 +142,12 @@ fn pair_example() -> String {
     block.split("```").next().unwrap().to_owned()
 }
 
+/// A worked example, whole.
+fn worked(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/examples/{name}.toml"));
+    std::fs::read_to_string(path).unwrap()
+}
+
 #[test]
 fn what_check_proves_for_a_pair_is_as_recorded() {
     let hot = pair_example();
@@ -151,12 +157,21 @@ fn what_check_proves_for_a_pair_is_as_recorded() {
         .replace("\"parallel\"", "\"series\"")
         .replace("fail = \"disconnect\"", "fail = \"bypass\"");
     let loops = hot.replace("fail = \"disconnect\"", "fail = \"bypass\"");
+    let apart = worked("pair-apart");
+    // Whoever is silent is never proven gone: not by its word, and nothing ends its right.
+    let unproven = apart
+        .split("[[means]]\nkind = \"external\"")
+        .next()
+        .unwrap()
+        .to_owned();
     for (name, text, refused) in [
         ("parallel-hot", &hot, 0),
         ("parallel-cold", &cold, 0),
         ("parallel-fast", &fast, 0),
         ("series", &series, 0),
         ("refused-loops", &loops, 3),
+        ("apart", &apart, 0),
+        ("refused-apart", &unproven, 1),
     ] {
         let plan = Plan::draw(&good(text));
         assert_eq!(plan.refusals.len(), refused, "{name}: {:?}", plan.refusals);
@@ -189,6 +204,7 @@ fn the_worked_examples_of_pairs_hold() {
     }
     seen.sort();
     let expected = [
+        "pair-apart",
         "pair-parallel-cold",
         "pair-parallel-hot",
         "pair-segments",

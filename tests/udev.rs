@@ -61,7 +61,8 @@ fn adapter(board: &Board) -> Option<&AdapterRef> {
         | ControllerSpec::LannerGen3 { adapter, .. }
         | ControllerSpec::CaswellGen2 { adapter, .. }
         | ControllerSpec::Riverbed { adapter, .. } => Some(adapter),
-        ControllerSpec::PulseTrain { .. }
+        ControllerSpec::Absent
+        | ControllerSpec::PulseTrain { .. }
         | ControllerSpec::GpioMonostable { .. }
         | ControllerSpec::GpioLatching { .. } => None,
     }

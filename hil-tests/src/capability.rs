@@ -74,7 +74,8 @@ pub fn has_bus(board: &Board) -> bool {
         | ControllerSpec::LannerGen3 { .. }
         | ControllerSpec::CaswellGen2 { .. }
         | ControllerSpec::Riverbed { .. } => true,
-        ControllerSpec::PulseTrain { .. }
+        ControllerSpec::Absent
+        | ControllerSpec::PulseTrain { .. }
         | ControllerSpec::GpioMonostable { .. }
         | ControllerSpec::GpioLatching { .. } => false,
     }

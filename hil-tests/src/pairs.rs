@@ -30,7 +30,7 @@ pub(crate) struct Pair {
     /// The timing profile, in namespaces. On a busy machine the fast one takes its own pauses for the peer's death.
     #[arg(long, value_enum, default_value_t = Profile::Default)]
     profile: Profile,
-    /// Side by side with a closed Backup, with a dark one, or one behind the other.
+    /// Side by side with a closed Backup, with a dark one, one behind the other, or without relays (in namespaces).
     #[arg(long, value_enum, default_value_t = Cabled::Hot)]
     cabling: Cabled,
     /// Print what both agents said, whatever the result.
@@ -52,6 +52,7 @@ enum Cabled {
     Hot,
     Cold,
     Series,
+    Apart,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -96,7 +97,13 @@ pub(crate) fn run(options: &Pair) -> Result<()> {
         Cabled::Hot => Cabling::Hot,
         Cabled::Cold => Cabling::Cold,
         Cabled::Series => Cabling::Series,
+        Cabled::Apart => Cabling::Apart,
     };
+    if matches!((options.bed, options.cabling), (Bed::Qemu, Cabled::Apart)) {
+        bail!(
+            "the machines' boards are the reference board: --cabling apart is for --bed namespaces"
+        );
+    }
     let setting = Setting {
         kind,
         program: program(options.program.as_ref())?,

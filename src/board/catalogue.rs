@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::no_relays::NO_RELAYS;
 use super::profile::Board;
 use super::raw::{self, Profile};
 use crate::diagnose::{Mistakes, Source, Unreadable, nearest};
@@ -112,11 +113,14 @@ pub fn list(dirs: &[PathBuf]) -> Vec<Entry> {
         .collect()
 }
 
-/// One board, as `profile` or `family/model`.
+/// One board, as `profile` or `family/model`; or none, as [`NO_RELAYS`], which no file hides.
 ///
 /// # Errors
 /// It is not there (with what is), unreadable, or wrong.
 pub fn load(dirs: &[PathBuf], id: &str) -> Result<Board, LoadError> {
+    if id == NO_RELAYS {
+        return Ok(Board::without_relays());
+    }
     let stem = id.split_once('/').map_or(id, |(family, _)| family);
     let origins = origins(dirs);
     let Some(origin) = origins.get(stem) else {

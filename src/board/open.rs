@@ -15,6 +15,7 @@ use super::gpio_latching::GpioLatching;
 use super::gpio_monostable::{GpioMonostable, Timer};
 use super::gpio_segment::{Contacts, OutputGroup};
 use super::lanner_gen3::LannerGen3;
+use super::no_relays::NoRelays;
 use super::profile::{
     AdapterRef, Board, ControllerSpec, LatchingCoil, LineRef, MonostableCoil, Periods,
 };
@@ -74,6 +75,7 @@ pub fn open(
         })
         .collect();
     match &board.controller {
+        ControllerSpec::Absent => Ok(Box::new(NoRelays::default())),
         ControllerSpec::Reference { adapter, address } => {
             let io = Retrying::new(wiring.smbus(adapter)?, wiring.clock());
             Ok(Box::new(Reference::new(io, *address, segments)))
@@ -235,7 +237,7 @@ fn check(board: &Board, used: &BTreeSet<usize>) -> Result<(), Fault> {
             advice: format!("it has {count} segments, counted from 0"),
         });
     }
-    if used.is_empty() {
+    if used.is_empty() && board.has_relays() {
         return Err(Fault::Incapable {
             what: format!("board {} without a segment", board.id),
             advice: "name at least one segment in the configuration".to_owned(),
@@ -247,7 +249,9 @@ fn check(board: &Board, used: &BTreeSet<usize>) -> Result<(), Fault> {
         ControllerSpec::GpioMonostable { coils, .. } => coils.len(),
         ControllerSpec::GpioLatching { coils, .. } => coils.len(),
         ControllerSpec::Riverbed { ports, .. } => ports.len(),
-        ControllerSpec::Reference { .. } | ControllerSpec::PulseTrain { .. } => count,
+        ControllerSpec::Absent
+        | ControllerSpec::Reference { .. }
+        | ControllerSpec::PulseTrain { .. } => count,
     };
     if wired == count {
         return Ok(());

@@ -294,6 +294,8 @@ pub enum FenceWires {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum ControllerSpec {
+    /// None: a host without bypass hardware.
+    Absent,
     /// Our own controller.
     Reference {
         /// Adapter.

@@ -11,6 +11,7 @@ impl Board {
         let mut board = self.clone();
         board.segments = pick(&self.segments, wanted);
         match &mut board.controller {
+            ControllerSpec::Absent => {}
             ControllerSpec::Reference { .. } | ControllerSpec::PulseTrain { .. } => {
                 if !wanted.iter().copied().eq(0..wanted.len()) {
                     return Err(format!(

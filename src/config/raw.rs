@@ -12,6 +12,7 @@ use super::pair::{self, RawLink, RawMeans, RawPair, RawPairTopology, RawVip};
 use super::places::{Places, SegmentPlaces, of};
 use super::sync::{self, RawCategory, RawSync};
 use super::{Adapter, CarrierWatch, CarrierWhenCut, Config, Segment, Topology};
+use crate::board::NO_RELAYS;
 use crate::board::controller::{CutState, SegmentSettings};
 use crate::board::raw::words;
 use crate::diagnose::{Findings, Mistake, Mistakes, Source};
@@ -63,6 +64,7 @@ enum RawTopology {
     Series,
     Parallel,
     Chained,
+    Apart,
 }
 
 impl RawTopology {
@@ -70,6 +72,7 @@ impl RawTopology {
         match self {
             Self::Inline => RawPairTopology::One,
             Self::Parallel => RawPairTopology::Parallel,
+            Self::Apart => RawPairTopology::Apart,
             Self::Series | Self::Chained => RawPairTopology::InOneWire,
         }
     }
@@ -82,6 +85,7 @@ impl From<RawTopology> for Topology {
             RawTopology::Series => Self::Series,
             RawTopology::Parallel => Self::Parallel,
             RawTopology::Chained => Self::Chained,
+            RawTopology::Apart => Self::Apart,
         }
     }
 }
@@ -135,6 +139,7 @@ impl RawConfig {
             findings,
         );
         self.refuse_counts(findings);
+        self.refuse_half_without_relays(topology, findings);
         let segments: Vec<Segment> = self
             .segment
             .iter()
@@ -188,8 +193,32 @@ impl RawConfig {
         }
     }
 
+    fn has_relays(&self) -> bool {
+        self.board.get_ref() != NO_RELAYS
+    }
+
+    /// No bypass hardware and a topology without relays are one wish, said twice so that neither is a slip.
+    fn refuse_half_without_relays(&self, topology: RawTopology, findings: &mut Findings) {
+        if self.has_relays() == (topology != RawTopology::Apart) {
+            return;
+        }
+        let place = of(&self.topology).unwrap_or(self.board.span());
+        let mistake = if self.has_relays() {
+            Mistake::new(place, "topology \"apart\" is a pair without relays").help(
+                "two hosts of which only addresses move have board = \"none\"; a board's relays lie in one of the \
+                 other topologies",
+            )
+        } else {
+            Mistake::new(place, "board \"none\" has no relay that could lie in a wire").help(
+                "a pair of which only addresses move has topology = \"apart\"; a single host without relays has nothing \
+                 for this agent to do",
+            )
+        };
+        findings.refuse(mistake);
+    }
+
     fn refuse_counts(&self, findings: &mut Findings) {
-        if self.segment.is_empty() {
+        if self.segment.is_empty() && self.has_relays() {
             findings.refuse(
                 Mistake::new(self.board.span(), "no segment is configured").help(
                     "add a [[segment]] with name and ports for each bypass segment that is in use",

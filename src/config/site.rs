@@ -152,14 +152,15 @@ fn use_adapter(config: &Config, board: &mut Board, findings: &mut Findings) {
         | ControllerSpec::LannerGen3 { adapter, .. }
         | ControllerSpec::CaswellGen2 { adapter, .. }
         | ControllerSpec::Riverbed { adapter, .. } => *adapter = AdapterRef::clone(wanted),
-        ControllerSpec::PulseTrain { .. }
+        ControllerSpec::Absent
+        | ControllerSpec::PulseTrain { .. }
         | ControllerSpec::GpioMonostable { .. }
         | ControllerSpec::GpioLatching { .. } => findings.refuse(
             Mistake::new(
                 config.places.adapter.clone().unwrap_or(0..0),
                 format!("board {} has no bus", board.id),
             )
-            .help("its relays hang on GPIO lines, which are found by name; take [adapter] out"),
+            .help("what relays it has hang on GPIO lines, which are found by name; take [adapter] out"),
         ),
     }
 }

@@ -112,18 +112,12 @@ impl Health {
 
     /// The first thing that speaks against `segment`, worst first.
     pub(super) fn objection(&self, segment: &Segment) -> Option<Objection> {
-        let of = |health: CheckHealth| {
-            self.failover_checks(segment)
-                .find(|check| check.health == health)
-        };
-        of(CheckHealth::Failing)
-            .map(|check| Objection::Failing(check.policy.name.clone()))
-            .or_else(|| {
-                of(CheckHealth::Silent).map(|check| Objection::Silent(check.policy.name.clone()))
-            })
-            .or_else(|| {
-                of(CheckHealth::Pending).map(|check| Objection::Pending(check.policy.name.clone()))
-            })
+        worst(|| self.failover_checks(segment))
+    }
+
+    /// The first thing that speaks against a host without segments, worst first.
+    pub(super) fn objection_to_host(&self) -> Option<Objection> {
+        worst(|| self.all_failover_checks())
     }
 
     /// Since when every failover check of `segment` has been passing; `None` while one is not. A segment
@@ -148,15 +142,34 @@ impl Health {
         self.checks.iter().map(Check::status).collect()
     }
 
+    fn all_failover_checks(&self) -> impl Iterator<Item = &Check> {
+        let checks = self.checks.iter();
+        checks.filter(|check| check.policy.severity == CheckSeverity::Failover)
+    }
+
     /// Those that can say something about `segment` where its relay is now.
     fn failover_checks(&self, segment: &Segment) -> impl Iterator<Item = &Check> {
         let (index, held) = (segment.index, segment.held());
-        self.checks.iter().filter(move |check| {
-            check.policy.severity == CheckSeverity::Failover
-                && check.policy.segments.contains(&index)
+        self.all_failover_checks().filter(move |check| {
+            check.policy.segments.contains(&index)
                 && (held || check.policy.carrier != CarrierRole::InNormalOnly)
         })
     }
+}
+
+/// The first objection of these checks, worst first.
+fn worst<'a, Checks>(checks: impl Fn() -> Checks) -> Option<Objection>
+where
+    Checks: Iterator<Item = &'a Check>,
+{
+    let of = |health: CheckHealth| {
+        let found = checks().find(|check| check.health == health);
+        found.map(|check| check.policy.name.clone())
+    };
+    of(CheckHealth::Failing)
+        .map(Objection::Failing)
+        .or_else(|| of(CheckHealth::Silent).map(Objection::Silent))
+        .or_else(|| of(CheckHealth::Pending).map(Objection::Pending))
 }
 
 impl Check {

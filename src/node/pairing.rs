@@ -78,7 +78,7 @@ impl Node {
             arming: self.dead_man.arming(),
             moving,
             health: self.health_summary(),
-            stated: self.segments.iter().any(|one| self.health.stated(one)),
+            stated: self.stated(),
             out_of_service: self.out_of_service(),
             stopping: matches!(self.stop, Some((Stop::Ordered, _))),
         }
@@ -86,17 +86,30 @@ impl Node {
 
     fn health_summary(&self) -> HealthSummary {
         let serving = self.pair.as_ref().is_some_and(super::pair::Pair::is_active);
-        let speaks_against = |segment: &&Segment| match self.health.objection(segment) {
+        let speaks_against = |objection: &Option<Objection>| match objection {
             Some(Objection::Failing(_) | Objection::Silent(_)) => true,
             // A check that has not decided yet is no reason to stop, and none to begin.
             Some(Objection::Pending(_)) => !serving,
             None => false,
         };
-        let failing = self.segments.iter().filter(speaks_against).count();
+        let segments = self.segments.iter().map(|one| self.health.objection(one));
+        // Without segments the checks speak for the host.
+        let host = self
+            .segments
+            .is_empty()
+            .then(|| self.health.objection_to_host());
+        let failing = segments.chain(host).filter(speaks_against).count();
         HealthSummary {
             failing: u8::try_from(failing).unwrap_or(u8::MAX),
             warning: 0,
         }
+    }
+
+    fn stated(&self) -> bool {
+        if self.segments.is_empty() {
+            return self.health.stated_of_host();
+        }
+        self.segments.iter().any(|one| self.health.stated(one))
     }
 
     fn out_of_service(&self) -> Option<String> {

@@ -34,6 +34,12 @@ pub(super) fn judge(site: &Site, plan: &mut Plan) {
 
 fn safety_nets(site: &Site, plan: &mut Plan) {
     match (has_dead_man(site), has_watchdog(site)) {
+        (false, true) if !site.board.has_relays() => {}
+        (false, false) if !site.board.has_relays() => plan.warnings.push(
+            "[watchdog] mode is \"off\": a host whose kernel hangs may go on answering for its addresses until the other \
+             has fenced it, and stays down until somebody comes"
+                .to_owned(),
+        ),
         (false, false) => plan.refusals.push(
             "this board has no dead-man and [watchdog] mode is \"off\": a hung host would hold the wire for ever; \
              set mode to \"device\" or \"systemd\""

@@ -107,7 +107,7 @@ pub(super) fn draw(site: &Site) -> Option<PairPlan> {
             .collect(),
         lease: lease(site, policy.lease),
         chain: chain::chain(&given),
-        takeover: outage::takeover(policy.topology.standby).to_owned(),
+        takeover: outage::takeover(site.config.topology, policy.topology.standby).to_owned(),
         outages: outage::outages(&given),
     })
 }
@@ -123,11 +123,19 @@ pub(super) fn judge(site: &Site, plan: &mut Plan) {
             "nothing could ever prove that the peer is off the wire: {means}, and {why}"
         ));
     }
+    if !site.board.has_relays() {
+        plan.warnings.push(WITHOUT_RELAYS.to_owned());
+    }
     let topology = site.config.topology;
     let judge = |segment: &SegmentPlan| settings::refusals(topology, segment);
     let refusals: Vec<String> = plan.segments.iter().flat_map(judge).collect();
     plan.refusals.extend(refusals);
 }
+
+/// What is left where nothing can be cut.
+const WITHOUT_RELAYS: &str = "without relays only power proves that a silent peer is off the wire: where a fault takes \
+    away what feeds it together with what would say so (a power cut, and a controller that lives on the same supply), \
+    nobody takes over until a person says that it is dead";
 
 /// What a silent peer is fenced by; its agent is not asked.
 fn first_fence(policy: &PairPolicy) -> Option<&MeansPolicy> {
@@ -141,9 +149,11 @@ fn proves_nothing(site: &Site, pair: &PairPlan) -> Option<&'static str> {
     if written.is_some_and(|means| means.iter().all(|means| means.how == How::PeerAgent)) {
         return Some("a silent peer's agent answers no order");
     }
-    pair.means
-        .is_empty()
-        .then_some("this board has no fence wire")
+    pair.means.is_empty().then_some(if site.board.has_relays() {
+        "this board has no fence wire"
+    } else {
+        "no [[means]] takes its power"
+    })
 }
 
 impl Given {
@@ -176,6 +186,10 @@ fn lease(site: &Site, policy: Option<LeasePolicy>) -> LeasePlan {
     let dead_man = &site.board.dead_man;
     let why = match (policy, dead_man.kind, dead_man.expiry) {
         (Some(LeasePolicy { right, wait, .. }), _, _) => return LeasePlan::Used { right, wait },
+        (None, DeadManKind::Absent, _) if !site.board.has_relays() => {
+            "nothing here ends a right to serve by itself: a machine that stands still does not count the life of its \
+             addresses and answers for them when it goes on, and a watchdog that is emulated stands still with it"
+        }
         (None, DeadManKind::Absent, _) => "it has no dead-man to end a right",
         (None, _, Expiry::KickRestores) => {
             "its dead-man's expiry is not sticky: a late kick gives the relay back after the right has ended"

@@ -26,6 +26,27 @@ fn write(plan: &Plan, out: &mut String) -> core::fmt::Result {
         writeln!(out, "\ntiming")?;
     }
     inequalities(&plan.chain, out)?;
+    failures(plan, out)?;
+    if let Some(pair) = &plan.pair {
+        pair::render::write(pair, plan.topology, out)?;
+    }
+    if let Some(settings) = &plan.sync {
+        sync::write(settings, out)?;
+    }
+    sentences("warnings", &plan.warnings, out)?;
+    sentences("REFUSED", &plan.refusals, out)?;
+    let result = if plan.refusals.is_empty() {
+        "holds"
+    } else {
+        "refused"
+    };
+    writeln!(out, "\nresult    {result}")
+}
+
+fn failures(plan: &Plan, out: &mut String) -> core::fmt::Result {
+    if plan.failures.is_empty() {
+        return Ok(());
+    }
     writeln!(out, "\nfrom failure to relay, at worst")?;
     for failure in &plan.failures {
         match &failure.bound {
@@ -49,21 +70,7 @@ fn write(plan: &Plan, out: &mut String) -> core::fmt::Result {
         "  Then copper links renegotiate for {} to {} s. That is physics; spanning tree on the neighbours' ports adds to it.",
         RELINK.0.as_secs(),
         RELINK.1.as_secs()
-    )?;
-    if let Some(pair) = &plan.pair {
-        pair::render::write(pair, out)?;
-    }
-    if let Some(settings) = &plan.sync {
-        sync::write(settings, out)?;
-    }
-    sentences("warnings", &plan.warnings, out)?;
-    sentences("REFUSED", &plan.refusals, out)?;
-    let result = if plan.refusals.is_empty() {
-        "holds"
-    } else {
-        "refused"
-    };
-    writeln!(out, "\nresult    {result}")
+    )
 }
 
 pub(super) fn inequalities(chain: &[Inequality], out: &mut String) -> core::fmt::Result {

@@ -3,15 +3,16 @@
 use core::time::Duration;
 use std::str::FromStr as _;
 
-use super::pair;
+use super::pair::{self, Wires};
 use super::run::{FILM_SHOWN, Mode, Subject, run};
 use super::sweep::sweep;
 
 /// How it is called.
 pub const USAGE: &str = "\
 sim --pair --exhaustive [--faults COUNT] [--late COUNT] [--minutes COUNT]
-sim [--pair | --board BOARD] [--mode storm|heal] [--seed SEED [--film LINES] | --first SEED --seeds COUNT] [--threads COUNT]
+sim [--pair [--wires drawn|apart] | --board BOARD] [--mode storm|heal] [--seed SEED [--film LINES] | --first SEED --seeds COUNT] [--threads COUNT]
   --pair     worlds of two nodes: any faults on hosts, controllers, cables and links
+  --wires    of a pair: with relays, side by side or one behind the other as drawn (drawn), or without relays (apart)
   --exhaustive  all courses of a pair in beats, not drawn worlds: no more --faults (1) and things that come --late (0)
              in one course, at most --minutes (60) for a hot pair and for a cold one; lines of progress on stderr
   --board    a board of the catalogue, or `ideal`; without it, all of them in turn
@@ -24,6 +25,7 @@ sim [--pair | --board BOARD] [--mode storm|heal] [--seed SEED [--film LINES] | -
 #[derive(Debug, Default)]
 struct Wish {
     pair: bool,
+    wires: Option<Wires>,
     exhaustive: bool,
     faults: Option<u8>,
     late: Option<u8>,
@@ -56,6 +58,9 @@ pub fn cli(arguments: impl IntoIterator<Item = String>) -> Result<String, String
     if wish.exhaustive || wish.faults.is_some() || wish.late.is_some() || wish.minutes.is_some() {
         return all_courses(&wish);
     }
+    if wish.wires.is_some() && !wish.pair {
+        return Err(format!("--wires are a pair's: add --pair\n{USAGE}"));
+    }
     if wish.pair {
         return of_pairs(&wish, &modes, threads);
     }
@@ -81,7 +86,8 @@ pub fn cli(arguments: impl IntoIterator<Item = String>) -> Result<String, String
 }
 
 fn all_courses(wish: &Wish) -> Result<String, String> {
-    let drawn = wish.seed.is_some() || wish.seeds.is_some() || wish.mode.is_some();
+    let drawn =
+        wish.wires.is_some() || wish.seed.is_some() || wish.seeds.is_some() || wish.mode.is_some();
     if !wish.pair || !wish.exhaustive || drawn {
         return Err(format!(
             "--pair --exhaustive go together, with --faults, --late and --minutes, and without seeds\n{USAGE}"
@@ -98,10 +104,17 @@ fn of_pairs(wish: &Wish, modes: &[Mode], threads: usize) -> Result<String, Strin
             "a pair has boards of its own: no --board beside --pair\n{USAGE}"
         ));
     }
+    let wires = wish.wires.unwrap_or_default();
     if let Some(seed) = wish.seed {
-        return one_pair(seed, modes, wish.film);
+        return one_pair(wires, seed, modes, wish.film);
     }
-    let report = pair::sweep(wish.first, wish.seeds.unwrap_or(1_000), modes, threads);
+    let report = pair::sweep(
+        wires,
+        wish.first,
+        wish.seeds.unwrap_or(1_000),
+        modes,
+        threads,
+    );
     if report.broken.is_empty() {
         Ok(report.to_string())
     } else {
@@ -109,10 +122,15 @@ fn of_pairs(wish: &Wish, modes: &[Mode], threads: usize) -> Result<String, Strin
     }
 }
 
-fn one_pair(seed: u64, modes: &[Mode], film: Option<usize>) -> Result<String, String> {
+fn one_pair(
+    wires: Wires,
+    seed: u64,
+    modes: &[Mode],
+    film: Option<usize>,
+) -> Result<String, String> {
     let mut told = Vec::new();
     for mode in modes {
-        let outcome = pair::run(seed, *mode, true);
+        let outcome = pair::run(wires, seed, *mode, true);
         let shown = match &outcome.broken {
             Some(_) => film.unwrap_or(FILM_SHOWN),
             None => film.unwrap_or(0),
@@ -160,6 +178,7 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Wish, String> {
         };
         match name.as_str() {
             "--pair" => wish.pair = true,
+            "--wires" => wish.wires = Some(Wires::from_str(&value()?)?),
             "--exhaustive" => wish.exhaustive = true,
             "--faults" => wish.faults = Some(number(&name, &value()?)?),
             "--late" => wish.late = Some(number(&name, &value()?)?),
@@ -207,6 +226,8 @@ mod tests {
         assert!(told.starts_with("pair heal 3: held for "), "{told}");
         assert_eq!(told, ask(line).unwrap());
         assert!(ask("--pair --board ideal").is_err());
+        assert!(ask("--wires apart").is_err_and(|text| text.contains("--pair")));
+        assert!(ask("--pair --wires crossed").is_err_and(|text| text.contains("apart")));
         assert!(ask("--exhaustive").is_err());
         assert!(ask("--pair --exhaustive --seed 3").is_err());
     }

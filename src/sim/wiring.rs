@@ -42,6 +42,7 @@ impl VirtualBoard {
         let mut board = Self::bare();
         let timing = options.timing;
         match &profile.controller {
+            ControllerSpec::Absent => {}
             ControllerSpec::Reference { address, .. } => {
                 board.wire_reference(profile, *address, options);
             }
@@ -309,6 +310,7 @@ mod tests {
 
     fn probe_all(profile: &Board, board: &mut VirtualBoard) {
         match &profile.controller {
+            ControllerSpec::Absent => {}
             ControllerSpec::Reference { address, .. }
             | ControllerSpec::Riverbed { address, .. } => probe(board, &[], *address),
             ControllerSpec::LannerGen3 { modules, .. } => {

@@ -25,6 +25,8 @@ pub enum Cabling {
     Cold,
     /// One behind the other, the Backup a plain wire.
     Series,
+    /// Side by side without relays: what the rig has of them is closed by hand and nobody's.
+    Apart,
 }
 
 impl Cabling {
@@ -33,13 +35,14 @@ impl Cabling {
         match self {
             Self::Hot | Self::Cold => "parallel",
             Self::Series => "series",
+            Self::Apart => "apart",
         }
     }
 
     /// `standby`.
     pub(super) const fn standby(self) -> &'static str {
         match self {
-            Self::Hot => "hot",
+            Self::Hot | Self::Apart => "hot",
             Self::Cold | Self::Series => "cold",
         }
     }
@@ -47,7 +50,7 @@ impl Cabling {
     /// `fail`.
     pub(super) const fn fail(self) -> &'static str {
         match self {
-            Self::Hot | Self::Cold => "disconnect",
+            Self::Hot | Self::Cold | Self::Apart => "disconnect",
             Self::Series => "bypass",
         }
     }
@@ -55,15 +58,25 @@ impl Cabling {
     /// Of the boards.
     pub(super) fn strapping(self) -> Result<Strapping, StrappingError> {
         match self {
-            Self::Hot | Self::Cold => Strapping::parallel(1),
+            Self::Hot | Self::Cold | Self::Apart => Strapping::parallel(1),
             Self::Series => Strapping::series(1),
         }
+    }
+
+    /// Whether the agents have relays.
+    pub const fn has_relays(self) -> bool {
+        !matches!(self, Self::Apart)
+    }
+
+    /// A Backup hears the data network.
+    pub const fn hears_network(self) -> bool {
+        matches!(self, Self::Hot | Self::Apart)
     }
 
     /// Where the relay of a Backup at rest is.
     pub const fn standby_relay(self) -> RelayState {
         match self {
-            Self::Hot => RelayState::Normal,
+            Self::Hot | Self::Apart => RelayState::Normal,
             Self::Cold => RelayState::Disconnect,
             Self::Series => RelayState::Bypass,
         }
@@ -78,7 +91,7 @@ impl Cabling {
         lan: &Passes,
     ) -> Vec<Hub> {
         match self {
-            Self::Hot | Self::Cold => vec![
+            Self::Hot | Self::Cold | Self::Apart => vec![
                 Hub::filter(&[a_lan, b_lan, neighbour], lan),
                 Hub::join(&[a_wan, b_wan]),
             ],

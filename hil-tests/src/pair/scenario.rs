@@ -4,7 +4,7 @@
 //! and where the pair is whole again, exactly one serves and the other is ready.
 
 mod lives;
-mod means;
+pub(super) mod means;
 mod parts;
 mod synced;
 
@@ -85,6 +85,16 @@ const NEEDS_THE_RIGS_MOUNTS: Option<(Kind, &str)> = Some((
     Kind::Qemu,
     "the rig compares both nodes' files where it can read them: see the bed `namespaces`",
 ));
+
+/// What a pair without relays is put through.
+const WITHOUT_RELAYS: [&str; 6] = [
+    "cold-start",
+    "active-restarted",
+    "active-stopped",
+    "switchover",
+    "power-taken",
+    "vip-port-lost",
+];
 
 /// All of them.
 pub const SCENARIOS: &[Scenario] = &[
@@ -323,7 +333,7 @@ pub fn run(scenario: &Scenario, setting: &Setting) -> PairOutcome {
         return outcome;
     }
     let mut wishes = setting.wishes.clone();
-    wishes.tables += means::tables(scenario.name);
+    wishes.tables += &means::tables(scenario.name, wishes.cabling);
     match Trial::prepare(setting.kind, &setting.program, &wishes) {
         Err(error) => outcome.reason = format!("the rig, not the pair: {error}"),
         Ok(mut trial) => {
@@ -342,7 +352,10 @@ pub fn run(scenario: &Scenario, setting: &Setting) -> PairOutcome {
 impl Scenario {
     /// Why it is not run there; `None`: it is.
     fn skipped(&self, setting: &Setting) -> Option<&'static str> {
-        if self.hot_only && setting.wishes.cabling != Cabling::Hot {
+        if !setting.wishes.cabling.has_relays() && !WITHOUT_RELAYS.contains(&self.name) {
+            return Some("it reads or moves relays, and this pair has none");
+        }
+        if self.hot_only && !setting.wishes.cabling.hears_network() {
             return Some("it is about a Backup that is closed, and this one is not");
         }
         let not_on = self.not_on.filter(|(kind, _)| *kind == setting.kind);

@@ -79,32 +79,18 @@ pub(super) struct Place<'a> {
 
 /// The whole file.
 pub(super) fn toml(place: &Place<'_>, part: Part, wishes: &Wishes) -> String {
-    let [lan, wan, ha] = place.ports;
+    let [lan, _, ha] = place.ports;
     let cabling = wishes.cabling;
     // A Backup that is off the wire hears nothing there.
     let lan_link = match cabling {
-        Cabling::Hot => format!(
+        Cabling::Hot | Cabling::Apart => format!(
             "\n[[link]]\nname = \"lan\"\ninterface = \"{lan}\"\nprimary = \"192.0.2.2\"\nsecondary = \"192.0.2.3\"\n"
         ),
         Cabling::Cold | Cabling::Series => String::new(),
     };
+    let hardware = hardware(place, cabling);
     format!(
-        r#"board = "reference"
-topology = "{topology}"
-
-[[segment]]
-name = "office"
-at = "segment1"
-ports = ["{lan}", "{wan}"]
-fail = "{fail}"
-carrier_when_cut = "absent"
-dwell_ms = 20
-relink_ms = {relink}
-closes_per_hour_max = 1000
-
-[dead_man]
-period_ms = {dead_man}
-
+        r#"{hardware}
 [watchdog]
 {watchdog}
 
@@ -129,11 +115,7 @@ virtual = ["{VIP}"]
 
 {tables}
 {further}"#,
-        topology = cabling.topology(),
-        fail = cabling.fail(),
         standby = cabling.standby(),
-        relink = place.relink.as_millis(),
-        dead_man = place.dead_man.as_millis(),
         watchdog = place.watchdog,
         node = part.word(),
         profile = wishes.profile,
@@ -144,6 +126,36 @@ virtual = ["{VIP}"]
     )
 }
 
+/// Board, topology and what is between the host and its wires.
+fn hardware(place: &Place<'_>, cabling: Cabling) -> String {
+    let topology = cabling.topology();
+    if !cabling.has_relays() {
+        return format!("board = \"none\"\ntopology = \"{topology}\"\n");
+    }
+    let [lan, wan, _] = place.ports;
+    format!(
+        r#"board = "reference"
+topology = "{topology}"
+
+[[segment]]
+name = "office"
+at = "segment1"
+ports = ["{lan}", "{wan}"]
+fail = "{fail}"
+carrier_when_cut = "absent"
+dwell_ms = 20
+relink_ms = {relink}
+closes_per_hour_max = 1000
+
+[dead_man]
+period_ms = {dead_man}
+"#,
+        fail = cabling.fail(),
+        relink = place.relink.as_millis(),
+        dead_man = place.dead_man.as_millis(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use fencepost::board::catalogue;
@@ -151,12 +163,11 @@ mod tests {
     use fencepost::diagnose::Source;
     use fencepost::plan::Plan;
 
-    use super::super::machine;
+    use super::super::{machine, scenario::means};
     use super::*;
 
     #[test]
     fn every_site_is_accepted_and_may_be_run() {
-        let board = catalogue::load(&[], "reference").unwrap();
         let place = Place {
             ports: ["lan0", "wan0", "ha0"],
             dead_man: Duration::from_secs(10),
@@ -165,15 +176,18 @@ mod tests {
             key_file: "/etc/fencepost/pair.key",
             tables: "",
         };
-        for cabling in [Cabling::Hot, Cabling::Cold, Cabling::Series] {
+        for cabling in [Cabling::Hot, Cabling::Cold, Cabling::Series, Cabling::Apart] {
             for part in [Part::Primary, Part::Secondary] {
-                let wishes = Wishes {
+                let mut wishes = Wishes {
                     cabling,
                     ..machine::wishes()
                 };
+                wishes.tables =
+                    means::tables("switchover", cabling).replace("@power@", "/bin/power");
                 let source = Source::new("site.toml", toml(&place, part, &wishes));
                 let config = Config::parse(&source)
                     .unwrap_or_else(|mistakes| panic!("{cabling:?}: {mistakes}"));
+                let board = catalogue::load(&[], &config.board).unwrap();
                 let site = Site::new(config, &board)
                     .unwrap_or_else(|mistakes| panic!("{cabling:?}: {mistakes}"));
                 assert_eq!(

@@ -56,6 +56,11 @@ impl Trial {
         let (bed, hosts): (Bed, [Box<dyn Host>; 2]) = match kind {
             Kind::Namespaces => {
                 let (bed, [a, b]) = native::build(wishes.cabling)?;
+                if !wishes.cabling.has_relays() {
+                    for side in &bed.sides {
+                        by_hand::close(&bed, side)?;
+                    }
+                }
                 let a = Agent::prepare(program, a, Part::Primary, &key, wishes)?;
                 let b = Agent::prepare(program, b, Part::Secondary, &key, wishes)?;
                 (bed, [Box::new(a), Box::new(b)])
@@ -181,7 +186,8 @@ impl Trial {
         let backup = &parts[other(serving)];
         // Until the Active is bound by its lease, or cannot be, the pair has one way to take over less.
         let talks = |part: &PairStatus| part.links.iter().all(|link| link.heard_at.is_some());
-        let ready = parts[serving].bound
+        let bound = parts[serving].bound || !self.cabling.has_relays();
+        let ready = bound
             && parts.iter().all(talks)
             && backup.role == Role::Backup
             && backup.quiet
@@ -317,6 +323,9 @@ impl Trial {
     pub fn power_on(&mut self, index: usize) -> Result<()> {
         let now = self.bed.now();
         self.side(index).board().power(now, Power::On);
+        if !self.cabling.has_relays() {
+            by_hand::close(&self.bed, self.side(index))?;
+        }
         self.hosts[index].power_on()
     }
 

@@ -53,6 +53,7 @@ fn rival(trial: &Trial<'_>) -> Result<(String, String)> {
         (hold, "systemctl stop rig-tmp-holder".to_owned())
     };
     Ok(match &trial.appliance.profile().controller {
+        ControllerSpec::Absent => bail!("a host without relays has nothing to fight over"),
         ControllerSpec::Reference { address, .. } | ControllerSpec::Riverbed { address, .. } => {
             bus(*address)
         }

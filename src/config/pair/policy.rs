@@ -107,6 +107,7 @@ impl Pair {
             (Cabling::Parallel, Standby::Hot) => Some(Topology::PARALLEL_HOT),
             (Cabling::Parallel, Standby::Cold) => Some(Topology::PARALLEL_COLD),
             (Cabling::Series, _) => Some(Topology::SERIES),
+            (Cabling::Apart, _) => Some(Topology::APART),
             (Cabling::Inline | Cabling::Chained, _) => None,
         }
     }

@@ -85,6 +85,8 @@ pub(in crate::config) enum RawPairTopology {
     Parallel,
     /// Two; a Backup is always out of the wire.
     InOneWire,
+    /// Two without relays: nothing of them can be cut.
+    Apart,
 }
 
 /// The pair, if the file has one; tables of a pair without it are refused, and so is a pair without its topology.
@@ -110,7 +112,9 @@ pub(in crate::config) fn understand(
                 place,
                 "a pair needs to be told how its two nodes are cabled",
             )
-            .label("topology: allowed with [pair]: \"parallel\", \"series\", \"chained\""),
+            .label(
+                "topology: allowed with [pair]: \"parallel\", \"series\", \"chained\", \"apart\"",
+            ),
         );
     }
     let mut understood = pair.understand(topology.0, links, vips, findings);
@@ -228,8 +232,20 @@ impl RawPair {
 
     fn standby(&self, topology: RawPairTopology, findings: &mut Findings) -> Standby {
         let written = self.standby.as_ref();
-        if topology != RawPairTopology::InOneWire {
-            return written.map_or(Standby::Hot, |raw| *raw.get_ref());
+        match topology {
+            RawPairTopology::One | RawPairTopology::Parallel => {
+                return written.map_or(Standby::Hot, |raw| *raw.get_ref());
+            }
+            RawPairTopology::Apart => {
+                if let Some(raw) = written.filter(|raw| *raw.get_ref() == Standby::Cold) {
+                    findings.refuse(
+                        Mistake::new(raw.span(), "a cold standby is a relay that is open")
+                            .label("without relays: \"hot\""),
+                    );
+                }
+                return Standby::Hot;
+            }
+            RawPairTopology::InOneWire => {}
         }
         if let Some(raw) = written.filter(|raw| *raw.get_ref() == Standby::Hot) {
             findings.refuse(

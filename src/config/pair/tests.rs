@@ -385,3 +385,65 @@ fn conntrackd_is_used_if_asked_for_and_never_waited_for_long() {
         "3:25 conntrackd_timeout_ms = 3000 is out of range\n3:25 a limit for what is not used\n"
     );
 }
+
+/// A pair without relays, from its first line.
+fn apart(top: &str, pair: &str) -> Result<Config, Mistakes> {
+    let text = format!("{top}\n[pair]\nnode = \"primary\"\n{pair}\n{LINKS}");
+    Config::parse(&Source::new("fencepost.toml", text))
+}
+
+#[test]
+fn a_pair_without_relays_is_said_twice_and_has_no_segment() {
+    let both = "board = \"none\"\ntopology = \"apart\"";
+    let config = apart(both, "standby = \"hot\"").unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!(config.topology, Topology::Apart);
+    assert!(config.segments.is_empty());
+    for (top, pair, told) in [
+        (
+            "board = \"none\"",
+            "",
+            "board \"none\" has no relay that could lie in a wire",
+        ),
+        (
+            "board = \"none\"\ntopology = \"parallel\"",
+            "",
+            "board \"none\" has no relay that could lie in a wire",
+        ),
+        (
+            "board = \"reference\"\ntopology = \"apart\"",
+            "",
+            "topology \"apart\" is a pair without relays",
+        ),
+        (
+            both,
+            "standby = \"cold\"",
+            "a cold standby is a relay that is open",
+        ),
+    ] {
+        let mistakes = apart(top, pair).expect_err(top).to_string();
+        assert!(mistakes.contains(told), "{top} {pair}: {mistakes}");
+    }
+    // What there is none of cannot be used.
+    let config = apart(both, "\n[[segment]]\nname = \"wan\"").unwrap_or_else(|it| panic!("{it}"));
+    let board = crate::board::Board::without_relays();
+    let told = crate::config::Site::new(config, &board)
+        .unwrap_err()
+        .to_string();
+    assert!(told.contains("board none has no segments"), "{told}");
+}
+
+#[test]
+fn without_segments_carrier_is_watched_where_the_vips_are() {
+    let vips = "[[vip]]\ninterface = \"lan0\"\nvirtual = [\"192.0.2.1\", \"192.0.2.7\"]";
+    let config = apart("board = \"none\"\ntopology = \"apart\"", vips);
+    let config = config.unwrap_or_else(|it| panic!("{it}"));
+    let site = crate::config::Site::new(config, &crate::board::Board::without_relays());
+    let names: Vec<String> = (site
+        .unwrap_or_else(|it| panic!("{it}"))
+        .config
+        .checks
+        .iter())
+    .map(|check| check.name.clone())
+    .collect();
+    assert_eq!(names, ["carrier-lan0"]);
+}

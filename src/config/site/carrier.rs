@@ -1,10 +1,12 @@
-//! Carrier on both ports of each segment is a check of its own, unless the site says why not.
+//! Carrier on both ports of each segment is a check of its own, unless the site says why not; without segments, carrier
+//! where the vips are.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use super::name;
 use crate::board::profile::PortRef;
-use crate::config::{CarrierWatch, Check, CheckKind, Config, Segment};
+use crate::config::{CarrierWatch, Check, CheckKind, Config};
 use crate::node::policy::CheckSeverity;
 
 pub(super) fn add_carrier_checks(config: &mut Config) {
@@ -19,19 +21,33 @@ pub(super) fn add_carrier_checks(config: &mut Config) {
                 check.kind == kind || check.name == format!("carrier-{}", name(port))
             };
             if !config.checks.iter().any(known) {
-                added.push(carrier_check(segment, port, kind));
+                added.push(carrier_check(vec![segment.name.clone()], port, kind));
             }
+        }
+    }
+    for port in vip_ports(config) {
+        let kind = CheckKind::Carrier { port: port.clone() };
+        if !config.checks.iter().any(|check| check.kind == kind) {
+            added.push(carrier_check(Vec::new(), &port, kind));
         }
     }
     added.append(&mut config.checks);
     config.checks = added;
 }
 
-fn carrier_check(segment: &Segment, port: &PortRef, kind: CheckKind) -> Check {
+/// A host without segments serves where its vips are.
+fn vip_ports(config: &Config) -> BTreeSet<PortRef> {
+    let pair = config.pair.iter().filter(|_| config.segments.is_empty());
+    pair.flat_map(|pair| &pair.vips)
+        .map(|vip| PortRef::Interface(vip.interface.clone()))
+        .collect()
+}
+
+fn carrier_check(segments: Vec<String>, port: &PortRef, kind: CheckKind) -> Check {
     Check {
         name: format!("carrier-{}", name(port)),
         severity: CheckSeverity::Failover,
-        segments: vec![segment.name.clone()],
+        segments,
         // Reading carrier costs one small kernel read; twice in a row, so that one renegotiated lane is no failure.
         interval: Duration::from_millis(100),
         timeout: Duration::from_millis(1_000),

@@ -63,6 +63,11 @@ fn no_such_segment(
             format!("segment `{}` does not say which pair it is", segment.name),
         )
         .help(format!("add at = \"…\", one of {list}")),
+        _ if names.is_empty() => Mistake::new(
+            places.name.clone(),
+            format!("board {} has no segments", board.id),
+        )
+        .help("take every [[segment]] out, or name the board whose relays they are"),
         _ => Mistake::new(
             places.name.clone(),
             format!("board {} has only {} segments", board.id, names.len()),

@@ -76,8 +76,12 @@ impl Health {
 
     /// A failover check of `segment` fails by the kernel's own word.
     pub(in crate::node) fn stated(&self, segment: &Segment) -> bool {
-        self.failover_checks(segment)
-            .any(|check| check.stated && check.health == CheckHealth::Failing)
+        self.failover_checks(segment).any(Check::fails_as_stated)
+    }
+
+    /// One of a host without segments does.
+    pub(in crate::node) fn stated_of_host(&self) -> bool {
+        self.all_failover_checks().any(Check::fails_as_stated)
     }
 }
 
@@ -85,6 +89,10 @@ impl Check {
     fn concerns(&self, segments: &[Segment], so: impl Fn(&Segment) -> bool) -> bool {
         let mine = self.policy.segments.iter();
         mine.filter_map(|at| segments.get(*at)).any(so)
+    }
+
+    fn fails_as_stated(&self) -> bool {
+        self.stated && self.health == CheckHealth::Failing
     }
 
     fn lose(&mut self, now: Instant, loss: Loss, out: &mut Outbox) {

@@ -7,7 +7,7 @@
 //! the next one.
 
 use super::Pair;
-use super::ground::{Ground, Place};
+use super::ground::Ground;
 use super::guard::{self, Guard};
 use super::ladder::Ladder;
 use super::orders::OperatorConfirmed;
@@ -286,7 +286,7 @@ impl Pair {
         let closed = self.policy.topology.standby == Standby::Hot
             || matches!(claim.stage, Stage::Holding { .. } | Stage::Verifying { .. });
         let watched = guard::holds(Guard::VoidedByCut);
-        if closed && watched && ground.place != Place::Closed {
+        if closed && watched && !ground.place.is_closed() {
             return Some(format!("the own relays are {}", ground.place));
         }
         if ground.stopping || ground.out_of_service.is_some() {

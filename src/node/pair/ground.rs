@@ -45,6 +45,8 @@ pub(in crate::node) enum Place {
     Split,
     /// At least one cannot be read.
     Unclear,
+    /// There are none. What must hold of each of them holds: none is open, and none is closed.
+    Absent,
 }
 
 /// Whether the controller can be relied on.
@@ -87,7 +89,17 @@ impl Place {
                 Some(_) => Self::Split,
             });
         }
-        sum.unwrap_or(Self::Unclear)
+        sum.unwrap_or(Self::Absent)
+    }
+
+    /// No relay stands between the host and its wires.
+    pub(in crate::node) fn is_closed(self) -> bool {
+        matches!(self, Self::Closed | Self::Absent)
+    }
+
+    /// No relay leads a wire into the host. Without relays that says nothing of addresses, nor with them.
+    pub(in crate::node) fn is_cut(self) -> bool {
+        matches!(self, Self::Cut | Self::Absent)
     }
 }
 
@@ -98,6 +110,7 @@ impl core::fmt::Display for Place {
             Self::Cut => "cut",
             Self::Split => "not all in the same state",
             Self::Unclear => "not readable",
+            Self::Absent => "none",
         })
     }
 }

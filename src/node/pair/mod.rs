@@ -67,7 +67,7 @@ pub(super) use lease::KickRight;
 use active::Active;
 use claim::{Claim, Stage};
 use drill::Drill;
-use ground::{Ground, Moving, Place};
+use ground::{Ground, Moving};
 use guard::Guard;
 use introduction::Introductions;
 use lease::Lease;
@@ -287,7 +287,7 @@ impl Pair {
         self.quarantined = memory.fenced || !memory.clean;
         self.ledger.change(|memory| memory.clean = false);
         let served = presence == Presence::Present;
-        let stands = sight.place == Place::Closed && sight.latch != Latch::Latched;
+        let stands = sight.place.is_closed() && sight.latch != Latch::Latched;
         let may = self.ledger.is_known() && memory.epoch > 0 && self.leaving_since.is_none();
         if served && stands && may && ground.dead_man == ground::Guard::Stands {
             return self.adopt(now, out);
@@ -410,6 +410,6 @@ impl Pair {
 
     fn stands_cut(&self) -> bool {
         let ground = self.ground.as_ref();
-        ground.is_some_and(|ground| ground.place == Place::Cut && ground.moving == Moving::No)
+        ground.is_some_and(|ground| ground.place.is_cut() && ground.moving == Moving::No)
     }
 }

@@ -214,6 +214,9 @@ impl Topology {
         unwell: Unwell::IsCut,
     };
 
+    /// No relays: who does not serve is off the wire, and nothing can be cut. What is said of relays here is true of none.
+    pub const APART: Self = Self::PARALLEL_HOT;
+
     /// Where relays are while this host is off the wire.
     pub fn fenced(self) -> RelayState {
         self.fenced.into()

@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use super::claim::Why;
-use super::ground::{Controller, Guard as Behind, Moving, Place};
+use super::ground::{Controller, Guard as Behind, Moving};
 use super::guard::{self, Guard};
 use super::lease::Relay;
 use super::orders::Target;
@@ -200,11 +200,11 @@ impl Pair {
         if ground.latch == Latch::Latched {
             found.push(Refusal::Latched);
         }
-        let start = match self.policy.topology.standby {
-            Standby::Hot => Place::Closed,
-            Standby::Cold => Place::Cut,
+        let starts = match self.policy.topology.standby {
+            Standby::Hot => ground.place.is_closed(),
+            Standby::Cold => ground.place.is_cut(),
         };
-        if ground.place != start {
+        if !starts {
             found.push(Refusal::RelaysNotReady(ground.place.to_string()));
         }
         if ground.moving != Moving::No {

@@ -5,11 +5,15 @@ use core::time::Duration;
 use super::super::chain::{ms, side};
 use super::super::{RELINK, TURN};
 use super::{Given, Outage};
+use crate::config::Topology;
 use crate::node::pair::policy::Standby;
 
 /// What a takeover does to the survivor's relays.
-pub(super) fn takeover(standby: Standby) -> &'static str {
+pub(super) fn takeover(topology: Topology, standby: Standby) -> &'static str {
     match standby {
+        Standby::Hot if topology == Topology::Apart => {
+            "moves the addresses and nothing else: no link goes down, milliseconds"
+        }
         Standby::Hot => "moves no relay of the survivor: no link goes down, milliseconds",
         Standby::Cold => {
             "closes the survivor's relays: its links renegotiate, which is physics and not in the times below"

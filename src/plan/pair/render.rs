@@ -5,10 +5,16 @@ use core::fmt::Write;
 use super::super::chain::ms;
 use super::super::render::inequalities;
 use super::{LeasePlan, PairPlan, outage};
+use crate::config::Topology;
 use crate::node::pair::policy::Standby;
 
-pub(in crate::plan) fn write(pair: &PairPlan, out: &mut String) -> core::fmt::Result {
+pub(in crate::plan) fn write(
+    pair: &PairPlan,
+    topology: Topology,
+    out: &mut String,
+) -> core::fmt::Result {
     let standby = match pair.standby {
+        Standby::Hot if topology == Topology::Apart => "hot: connected, not serving",
         Standby::Hot => "hot: closed, not serving",
         Standby::Cold => "cold: off the wire",
     };

@@ -64,14 +64,15 @@ impl World {
         }
     }
 
-    /// I3: nobody serves without a running dead-man behind it.
+    /// I3: nobody serves without a running dead-man behind it, where there is one to run.
     fn check_guard(&mut self, node: usize) {
         let appliance = &self.nodes[node];
         let controller = appliance.board.controller.as_ref();
         let runs = controller.is_some_and(|controller| {
             controller.timer() == fencepost_firmware::TimerState::Running
         });
-        if !appliance.on_wire() || runs || appliance.board.any_stuck() {
+        let exempt = !appliance.board.fitted || appliance.board.any_stuck();
+        if !appliance.on_wire() || runs || exempt {
             self.ledger.unguarded[node] = None;
             return;
         }

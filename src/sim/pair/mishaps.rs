@@ -165,6 +165,15 @@ fn draw_span(dice: &mut Dice) -> Duration {
     }
 }
 
+/// Who gives orders here.
+pub(super) fn operator() -> Actor {
+    Actor {
+        uid: 0,
+        pid: 1,
+        name: "root".to_owned(),
+    }
+}
+
 impl World {
     pub(super) fn befall(&mut self, mishap: Mishap) {
         let repairs = matches!(
@@ -172,6 +181,10 @@ impl World {
             Mishap::PowerBack { .. } | Mishap::ControllerBack { .. }
         );
         if self.healed && !repairs {
+            return;
+        }
+        let of_a_controller = matches!(mishap, Mishap::ControllerDark { .. } | Mishap::Bus { .. });
+        if of_a_controller && !self.setup.relays {
             return;
         }
         self.mishaps += 1;
@@ -258,11 +271,7 @@ impl World {
     }
 
     pub(super) fn order_switchover(&mut self, node: usize) {
-        let actor = Actor {
-            uid: 0,
-            pid: 1,
-            name: "root".to_owned(),
-        };
+        let actor = operator();
         let command = PairCommand::Switchover {
             reason: "drill".to_owned(),
         };

@@ -29,11 +29,14 @@ mod world;
 
 pub use model::check;
 pub use run::{Outcome, run};
+pub use scenario::Wires;
 pub use sweep::{Report, sweep};
 
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+mod apart_tests;
 #[cfg(test)]
 mod directed_tests;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::mutant::Mutant;
 use super::run::run_with;
+use super::scenario::Wires;
 use crate::node::pair::guard::{Guard, switch_off};
 use crate::sim::run::Mode;
 use Mode::{Heal, Storm};
@@ -29,7 +30,7 @@ const TABLE: &[Row] = &include!("mutant_table.rs");
 /// What a seed came to without these guards.
 fn broken(guards: &'static [Guard], mutant: Mutant, mode: Mode, seed: u64) -> Option<String> {
     switch_off(guards);
-    let outcome = run_with(seed, mode, false, mutant);
+    let outcome = run_with(Wires::Drawn, seed, mode, false, mutant);
     switch_off(&[]);
     outcome.broken
 }

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::mishaps::Mishap;
 use super::mutant::Mutant;
-use super::scenario::Setup;
+use super::scenario::{Setup, Wires};
 use super::world::{Due, World};
 use crate::node::Instant;
 use crate::sim::dice::Dice;
@@ -25,6 +25,8 @@ pub struct Outcome {
     pub seed: u64,
     /// What was asked of it.
     pub mode: Mode,
+    /// How its nodes were wired.
+    pub wires: Wires,
     /// What was broken first, if anything was.
     pub broken: Option<String>,
     /// What happened, if it was asked for.
@@ -44,18 +46,25 @@ pub struct Outcome {
 impl Outcome {
     /// The line that runs it again.
     pub fn again(&self) -> String {
-        format!("hil sim --pair --seed {} --mode {}", self.seed, self.mode)
+        let wires = match self.wires {
+            Wires::Drawn => String::new(),
+            wires => format!(" --wires {}", wires.word()),
+        };
+        format!(
+            "hil sim --pair{wires} --seed {} --mode {}",
+            self.seed, self.mode
+        )
     }
 }
 
 /// Lives one world. `film`: keep what happens.
-pub fn run(seed: u64, mode: Mode, film: bool) -> Outcome {
-    run_with(seed, mode, film, Mutant::Faithful)
+pub fn run(wires: Wires, seed: u64, mode: Mode, film: bool) -> Outcome {
+    run_with(wires, seed, mode, film, Mutant::Faithful)
 }
 
-pub(super) fn run_with(seed: u64, mode: Mode, film: bool, mutant: Mutant) -> Outcome {
+pub(super) fn run_with(wires: Wires, seed: u64, mode: Mode, film: bool, mutant: Mutant) -> Outcome {
     let mut dice = Dice::new(seed);
-    let setup = Setup::drawn(&mut dice);
+    let setup = Setup::drawn(&mut dice).wired(wires);
     let mut script = dice.fork();
     let mut world = World::new(setup, mutant, dice);
     if film {
@@ -79,6 +88,7 @@ pub(super) fn run_with(seed: u64, mode: Mode, film: bool, mutant: Mutant) -> Out
     Outcome {
         seed,
         mode,
+        wires,
         broken: world.ledger.broken.take(),
         film: world.film.take().unwrap_or_default(),
         takeovers: world.ledger.takeovers,

@@ -19,11 +19,36 @@ use crate::node::policy::{
 use crate::sim::dice::Dice;
 use crate::wire::Versions;
 
+/// How the two nodes of a world are wired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wires {
+    /// Side by side or one behind the other, with relays: drawn.
+    #[default]
+    Drawn,
+    /// Without relays.
+    Apart,
+}
+
+impl Wires {
+    /// All that a command line can name.
+    pub const NAMED: [Self; 2] = [Self::Drawn, Self::Apart];
+
+    /// As a command line has it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Drawn => "drawn",
+            Self::Apart => "apart",
+        }
+    }
+}
+
 /// One world's constants.
 #[derive(Debug, Clone)]
 pub(super) struct Setup {
     pub(super) pace: Pace,
     pub(super) topology: Topology,
+    /// There are some. Without, only addresses move.
+    pub(super) relays: bool,
     pub(super) segments: u8,
     pub(super) lease: bool,
     pub(super) wire: bool,
@@ -56,6 +81,7 @@ impl Setup {
         Self {
             pace: Pace::Drawn,
             topology: Topology::PARALLEL_HOT,
+            relays: true,
             segments: 1,
             lease: true,
             wire: true,
@@ -93,6 +119,7 @@ impl Setup {
         Self {
             pace: Pace::Drawn,
             topology,
+            relays: true,
             segments,
             lease,
             wire: cabled && (lease || !external || aside.chance(700)),
@@ -108,6 +135,21 @@ impl Setup {
             services: None,
             sync: None,
             named: 0,
+        }
+    }
+
+    /// One whose nodes are wired like this, drawn from the same seed.
+    pub(super) fn wired(self, wires: Wires) -> Self {
+        match wires {
+            Wires::Drawn => self,
+            Wires::Apart => Self {
+                topology: Topology::APART,
+                relays: false,
+                lease: false,
+                wire: false,
+                external: true,
+                ..self
+            },
         }
     }
 
@@ -175,6 +217,18 @@ impl Setup {
     }
 }
 
+impl core::str::FromStr for Wires {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let found = Self::NAMED.into_iter().find(|wires| wires.word() == word);
+        found.ok_or_else(|| {
+            let known: Vec<&str> = Self::NAMED.iter().map(|wires| wires.word()).collect();
+            format!("no wires {word:?}; known: {}", known.join(", "))
+        })
+    }
+}
+
 /// What node `index` is told.
 pub(super) fn policy(index: usize, setup: &Setup, segments: usize) -> Policy {
     let names = (0..segments).map(|index| format!("segment{index}"));
@@ -217,7 +271,11 @@ fn dead_man(setup: &Setup) -> DeadManPolicy {
         Pace::Beats => (BEAT * 3, BEAT),
     };
     DeadManPolicy {
-        arming: Arming::Required,
+        arming: if setup.relays {
+            Arming::Required
+        } else {
+            Arming::Absent
+        },
         period,
         kick_every,
     }

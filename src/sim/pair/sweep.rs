@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::run::{Outcome, RECOVERY_MAX, run};
+use super::scenario::Wires;
 use crate::sim::run::Mode;
 
 /// Broken worlds that are named, each with its line.
@@ -121,7 +122,7 @@ impl fmt::Display for Report {
 }
 
 /// Lives `count` seeds from `first` on, in turn in each of `modes`, on `threads` threads.
-pub fn sweep(first: u64, count: u64, modes: &[Mode], threads: usize) -> Report {
+pub fn sweep(wires: Wires, first: u64, count: u64, modes: &[Mode], threads: usize) -> Report {
     let begun = Instant::now();
     let next = AtomicU64::new(first);
     let end = first.saturating_add(count);
@@ -129,7 +130,7 @@ pub fn sweep(first: u64, count: u64, modes: &[Mode], threads: usize) -> Report {
     thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
-                let mine = work(&next, end, modes);
+                let mine = work(wires, &next, end, modes);
                 let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
                 total.merge(mine);
             });
@@ -140,7 +141,7 @@ pub fn sweep(first: u64, count: u64, modes: &[Mode], threads: usize) -> Report {
     report
 }
 
-fn work(next: &AtomicU64, end: u64, modes: &[Mode]) -> Report {
+fn work(wires: Wires, next: &AtomicU64, end: u64, modes: &[Mode]) -> Report {
     let mut report = Report::default();
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -148,7 +149,7 @@ fn work(next: &AtomicU64, end: u64, modes: &[Mode]) -> Report {
             return report;
         }
         for mode in modes {
-            report.add(&run(seed, *mode, false));
+            report.add(&run(wires, seed, *mode, false));
         }
     }
 }

@@ -1,4 +1,5 @@
 use super::run::run;
+use super::scenario::Wires;
 use super::sweep::sweep;
 use crate::sim::run::Mode;
 
@@ -7,7 +8,16 @@ const SEEDS: u64 = 60;
 
 #[test]
 fn no_seed_breaks_what_must_hold() {
-    let report = sweep(0, SEEDS, &[Mode::Storm, Mode::Heal], 2);
+    let report = sweep(Wires::Drawn, 0, SEEDS, &[Mode::Storm, Mode::Heal], 2);
+    println!("{report}");
+    assert!(report.broken.is_empty(), "{report}");
+    assert_eq!((report.worlds, report.healed), (SEEDS * 2, SEEDS));
+    assert!(report.takeovers > report.worlds, "{report}");
+}
+
+#[test]
+fn without_relays_only_power_is_a_proof_and_no_seed_breaks_what_must_hold() {
+    let report = sweep(Wires::Apart, 0, SEEDS, &[Mode::Storm, Mode::Heal], 2);
     println!("{report}");
     assert!(report.broken.is_empty(), "{report}");
     assert_eq!((report.worlds, report.healed), (SEEDS * 2, SEEDS));
@@ -17,9 +27,9 @@ fn no_seed_breaks_what_must_hold() {
 #[test]
 fn a_seed_is_a_world() {
     for mode in [Mode::Storm, Mode::Heal] {
-        let outcome = run(5, mode, true);
+        let outcome = run(Wires::Drawn, 5, mode, true);
         assert!(outcome.film.len() > 20 && outcome.mishaps > 0);
-        assert_eq!(run(5, mode, true), outcome);
+        assert_eq!(run(Wires::Drawn, 5, mode, true), outcome);
     }
 }
 

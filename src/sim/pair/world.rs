@@ -434,7 +434,8 @@ fn appliance(index: usize, setup: &Setup, dice: &mut Dice) -> Appliance {
     let travel = setup.pace.travel(dice.millis(2, 6));
     let drift = if setup.pace == Pace::Drawn { 1 } else { 0 };
     let board_ppm = ppm(dice, 4_000) * drift;
-    let board = Board::new(strapping.with_rank(strap), seed, board_ppm, travel);
+    let mut board = Board::new(strapping.with_rank(strap), seed, board_ppm, travel);
+    board.fitted = setup.relays;
     Appliance {
         board,
         host: Host::Down,

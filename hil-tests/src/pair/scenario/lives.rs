@@ -9,7 +9,6 @@ use fencepost::node::pair::PairCommand;
 
 use super::{Told, demand, demand_isolated, demand_stays, taken_over, unmoved};
 use crate::error::Result;
-use crate::pair::Cabling;
 use crate::pair::trial::{Trial, name, other};
 
 pub(super) fn cold_start(trial: &mut Trial) -> Result<Told> {
@@ -214,7 +213,7 @@ pub(super) fn switchover(trial: &mut Trial) -> Result<Told> {
         trial.pass(trial.pace.settle);
     }
     let moved = trial.moved_since(from);
-    demand(moved == (trial.cabling != Cabling::Hot), || {
+    demand(moved != trial.cabling.hears_network(), || {
         "a relay moved that need not, or none that must".to_owned()
     })?;
     let span = trial.since(from);

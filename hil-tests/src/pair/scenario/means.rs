@@ -9,16 +9,17 @@ use fencepost::sim::fence_cable::Wire;
 
 use super::{Told, demand, demand_stays};
 use crate::error::{Result, RigError};
+use crate::pair::Cabling;
 use crate::pair::trial::{Trial, name, other};
 
 /// For anything that is to happen here. Far above what it should take.
 const LONG: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(5);
 
-/// All kinds, in their usual order; power is taken soon, or the lease would be over first.
-const ALL: &str = r#"
-[[means]]
-kind = "fence-wire"
+/// Before all others, where there is a fence cable.
+const WIRE: &str = "\n[[means]]\nkind = \"fence-wire\"\n";
+/// All other kinds, in their usual order; power is taken soon, or the lease would be over first.
+const OTHERS: &str = r#"
 [[means]]
 kind = "peer-agent"
 [[means]]
@@ -33,11 +34,12 @@ hold_back_ms = 200
 "#;
 
 /// What a scenario's sites have besides.
-pub(super) fn tables(scenario: &str) -> &'static str {
+pub(in crate::pair) fn tables(scenario: &str, cabling: Cabling) -> String {
     match scenario {
-        "power-taken" | "fence-test" => ALL,
-        "synced" => super::synced::TABLES,
-        _ => "",
+        _ if !cabling.has_relays() => OTHERS.to_owned(),
+        "power-taken" | "fence-test" => format!("{WIRE}{OTHERS}"),
+        "synced" => super::synced::TABLES.to_owned(),
+        _ => String::new(),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::super::Pair;
 use super::super::event::Presence;
-use super::super::ground::{Ground, Moving, Place};
+use super::super::ground::{Ground, Moving};
 use super::super::guard::{self, Guard};
 use super::super::means::Sight;
 use super::super::policy::Standby;
@@ -28,7 +28,7 @@ impl Pair {
             return (Stage::Saving, Next::Give("the own latch is set".to_owned()));
         }
         match self.policy.topology.standby {
-            Standby::Hot if sight.place == Place::Closed => (self.hold(proof, out), Next::Stay),
+            Standby::Hot if sight.place.is_closed() => (self.hold(proof, out), Next::Stay),
             Standby::Hot => {
                 let why = format!("the own relays are {}", sight.place);
                 (Stage::Saving, Next::Give(why))
@@ -44,7 +44,7 @@ impl Pair {
         ground: &Ground,
         out: &mut Outbox,
     ) -> (Stage, Next) {
-        if ground.place == Place::Closed && ground.moving == Moving::No {
+        if ground.place.is_closed() && ground.moving == Moving::No {
             (self.hold(proof, out), Next::Stay)
         } else {
             (Stage::Closing { proof }, Next::Stay)
@@ -98,7 +98,7 @@ impl Pair {
         let (Some(sight), Some(presence)) = (seen, self.vips.presence()) else {
             return (Stage::Verifying { proof, look }, Next::Stay);
         };
-        let good = sight.place == Place::Closed && sight.latch != Latch::Latched;
+        let good = sight.place.is_closed() && sight.latch != Latch::Latched;
         let stage = Stage::Verifying {
             proof: proof.clone(),
             look,
