@@ -55,11 +55,12 @@ generate: target/release/fencepost
 
 .PHONY: target/release/fencepost
 target/release/fencepost:
-	$(CARGO) build --release --bin fencepost
+	$(CARGO) build --release -p fencepost --bins
 
 # For distributions and images; on a Debian appliance use `make package`. Enables and starts nothing.
 install: generate
 	install -D -m 755 target/release/fencepost $(DESTDIR)$(PREFIX)/bin/fencepost
+	install -m 755 target/release/fencepost-sync $(DESTDIR)$(PREFIX)/bin/
 	install -d $(DESTDIR)$(PREFIX)/share/fencepost/boards $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 boards/*.toml $(DESTDIR)$(PREFIX)/share/fencepost/boards/
 	install -m 644 $(GENERATED)/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
@@ -68,6 +69,7 @@ install: generate
 	install -D -m 644 $(GENERATED)/completions/fencepost.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/fencepost.fish
 	install -D -m 644 packaging/systemd/fencepost.service $(DESTDIR)$(PREFIX)/lib/systemd/system/fencepost.service
 	install -D -m 644 packaging/systemd/fencepost-failsafe.service $(DESTDIR)$(PREFIX)/lib/systemd/system/fencepost-failsafe.service
+	install -D -m 644 packaging/systemd/fencepost-sync.service $(DESTDIR)$(PREFIX)/lib/systemd/system/fencepost-sync.service
 	install -D -m 644 packaging/sysusers.d/fencepost.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/fencepost.conf
 	install -D -m 644 packaging/tmpfiles.d/fencepost.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/fencepost.conf
 	install -D -m 644 packaging/modules-load.d/fencepost.conf $(DESTDIR)$(PREFIX)/lib/modules-load.d/fencepost.conf

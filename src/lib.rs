@@ -17,4 +17,5 @@ pub mod pairing;
 pub mod plan;
 pub mod replay;
 pub mod sim;
+pub mod sync_service;
 pub mod wire;

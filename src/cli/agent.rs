@@ -8,11 +8,9 @@ use fencepost::agent::run::run as run_agent;
 use fencepost::agent::setup::Setup;
 use fencepost::commissioning;
 use fencepost::config::Site;
+use fencepost::io::journal;
 use fencepost::io::lock::LockError;
 use fencepost::node::policy::Commissioning;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 use super::exit::{Exit, Failure};
 use super::{Global, hardware, places};
@@ -31,7 +29,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
-    log_to_journal_or_terminal();
+    journal::log_to_journal_or_terminal();
     let site = places::proven_site(global)?;
     let setup = setup(&site, global, options)?;
     match run_agent(setup) {
@@ -100,20 +98,5 @@ fn set_aside(path: &Path) -> Result<(), Failure> {
             format!("{} cannot be set aside: {error}", path.display()),
         )),
         _ => Ok(()),
-    }
-}
-
-/// To the journal where the service manager connected us to it, with fields; to the terminal otherwise.
-pub(super) fn log_to_journal_or_terminal() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let registry = tracing_subscriber::registry().with(filter);
-    if std::env::var_os("JOURNAL_STREAM").is_some()
-        && let Ok(journal) = tracing_journald::layer()
-    {
-        registry.with(journal).init();
-    } else {
-        registry
-            .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
-            .init();
     }
 }

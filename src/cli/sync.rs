@@ -2,7 +2,6 @@
 
 mod ask;
 mod nagios;
-mod role;
 mod run;
 mod service;
 mod status;
@@ -125,9 +124,10 @@ fn socket(global: &Global, told: Option<PathBuf>) -> PathBuf {
 }
 
 pub(crate) fn run(global: &Global, options: Options) -> Result<Exit, Failure> {
-    let socket = socket(global, options.sync_socket);
+    let told = options.sync_socket;
+    let socket = socket(global, told.clone());
     match options.command {
-        Command::Service(options) => service::run(global, &options, socket),
+        Command::Service(options) => service::run(global, &options, told.as_deref()),
         Command::Status(options) => status::run(&socket, &options),
         Command::Now(now) if now.dry_run => ask::differences(&socket, now.some.category, now.full),
         Command::Now(now) => ask::progress(

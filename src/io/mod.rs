@@ -18,6 +18,7 @@ pub mod hooks;
 pub mod hostname;
 pub mod i2c;
 pub mod inbox;
+pub mod journal;
 pub mod kernel_wiring;
 pub mod ledger;
 pub mod left;

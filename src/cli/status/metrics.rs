@@ -329,8 +329,8 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
-    use fencepost::node::pair::sync::{Roots, SyncCategoryStatus, SyncStatus};
     use fencepost::node::pair::LinkMeasure;
+    use fencepost::node::pair::sync::{Roots, SyncCategoryStatus, SyncStatus};
 
     use super::*;
     use crate::cli::status::sample;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fencepost::control::{Answer, Request};
-use fencepost::control_client::Client;
-use fencepost::wire::Role;
+use crate::control::{Answer, Request};
+use crate::control_client::Client;
+use crate::wire::Role;
 use fencepost_sync::lineage::Epoch;
 use fencepost_sync::role::RoleSource;
 use fencepost_sync::session::Standing;
