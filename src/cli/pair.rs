@@ -53,9 +53,9 @@ pub(crate) enum Command {
     ///
     /// Refused while this node is Active. Where the other node is stays remembered, for `fencepost pair rejoin`.
     Leave(LeaveOptions),
-    /// Compare the two nodes as they run: versions, board, cabling, times, addresses, interfaces
+    /// Compare the two nodes as they run: versions, board, cabling, times, addresses, interfaces, names, firmware, wiring, clocks
     ///
-    /// Exit code 1 if anything keeps either from taking over from the other.
+    /// Exit code 1 if anything is refused.
     Preflight(PreflightOptions),
     /// Show what identifies the keys, to be compared on both nodes
     ///
