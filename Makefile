@@ -1,4 +1,5 @@
-# Fencepost. `make demo` shows the main job, `make test` runs all tests; neither needs anything but Debian and rustup.
+# Fencepost. `make demo` shows the main job, `make test` runs all tests; neither needs anything but Debian and rustup (the demo of the
+# pair also needs root).
 
 CARGO ?= cargo
 DESTDIR ?=
@@ -7,7 +8,7 @@ GENERATED = target/package
 
 HIL = target/proof/hil
 
-.PHONY: all build rig setup demo pair-demo test bench lint docs generate install package clean
+.PHONY: all build rig setup demo demo-appliance pair-demo test bench lint docs generate install package clean
 
 all: build
 
@@ -22,11 +23,18 @@ rig:
 setup:
 	@.ci/setup
 
-# The main job on a virtual appliance: traffic, a killed agent, the relay, the measured gap.
+# The main job: two appliances side by side, a client's traffic, and everything that can happen to the one that serves. They live in
+# network namespaces; who has no right to make those sees one appliance.
 demo: setup rig
+	@if [ "$$(id -u)" = 0 ]; then exec $(HIL) pair-demo; fi; \
+	echo "The pair needs two network namespaces, and making those needs root: sudo $(HIL) pair-demo. Without it, one appliance:"; \
+	exec $(HIL) demo
+
+# One virtual appliance: traffic, a killed agent, the relay, the measured gap.
+demo-appliance: setup rig
 	$(HIL) demo
 
-# The pair, side by side in two network namespaces: needs root.
+# The pair, and nothing else where that cannot be had.
 pair-demo: setup rig
 	$(HIL) pair-demo
 

@@ -50,8 +50,12 @@ fn a_key_is_made_once_and_has_one_fingerprint() {
 
 /// Runs `pair join` with a code on its standard input.
 fn join_with(code: &str, address: &str, key: &str) -> Output {
+    type_code(code, &["pair", "join", address, "--key-file", key])
+}
+
+fn type_code(code: &str, arguments: &[&str]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_fencepost"))
-        .args(["pair", "join", address, "--key-file", key])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -134,6 +138,74 @@ fn two_nodes_make_their_key_with_a_code_and_forget_it_when_told() {
         0,
     );
     assert!(!Path::new(one).exists());
+}
+
+/// A node that shows a code; its process, the code and where it waits.
+fn inviter(arguments: &[&str]) -> (std::process::Child, String, String) {
+    use std::io::BufRead as _;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fencepost"))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = std::io::BufReader::new(child.stdout.as_mut().unwrap());
+    let mut line = || {
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        line
+    };
+    let code = line().split_whitespace().nth(1).unwrap().to_owned();
+    let address = line().split_whitespace().last().unwrap().to_owned();
+    (child, code, address)
+}
+
+#[test]
+fn a_node_that_left_finds_back_to_its_partner() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = ["one.key", "other.key"].map(|name| folder.path().join(name));
+    let [one, other] = [one.to_str().unwrap(), other.to_str().unwrap()];
+    let rejoin = ["pair", "rejoin", "--key-file", other];
+    let never_met = fencepost(&rejoin);
+    expect(&never_met, 1);
+    assert!(
+        err(&never_met).contains("names no peer"),
+        "{}",
+        err(&never_met)
+    );
+    let begin = [
+        "pair",
+        "init",
+        "--invite",
+        "--listen",
+        "127.0.0.1:0",
+        "--key-file",
+        one,
+    ];
+    let (mut waits, code, address) = inviter(&begin);
+    expect(&join_with(&code, &address, other), 0);
+    assert!(waits.wait().unwrap().success());
+    let first = fencepost(&["pair", "fingerprint", "--key-file", one]);
+    let still_in = fencepost(&rejoin);
+    expect(&still_in, 1);
+    assert!(
+        err(&still_in).contains("it is there already"),
+        "{}",
+        err(&still_in)
+    );
+    expect(
+        &fencepost(&["pair", "leave", "--yes", "--key-file", other]),
+        0,
+    );
+    assert!(!Path::new(other).exists());
+
+    let again = ["pair", "replace", "--listen", &address, "--key-file", one];
+    let (mut waits, code, _) = inviter(&again);
+    let back = type_code(&code, &rejoin);
+    expect(&back, 0);
+    assert!(waits.wait().unwrap().success());
+    let second = fencepost(&["pair", "fingerprint", "--key-file", one]);
+    assert!(out(&back).ends_with(&out(&second)), "{}", out(&back));
+    assert_ne!(out(&first), out(&second), "the old key is void");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod boot;
 mod demo;
 mod gauge;
+mod live;
 mod looks;
 mod pair_demo;
 mod pairs;
@@ -38,7 +39,7 @@ enum Command {
     Run(run::Run),
     /// Put two agents side by side, in namespaces and with a neighbour, through everything that can happen to a pair.
     Pair(pairs::Pair),
-    /// Show the pair: the Active dies, sleeps, is cut off and hands over, while a neighbour asks for the vip each millisecond.
+    /// Show the pair: the Active dies, sleeps, is cut off and hands over, while a client asks for the vip each millisecond. Needs root.
     PairDemo {
         /// Where the picture goes.
         #[arg(long, default_value = "report/pair-demo")]
@@ -66,7 +67,7 @@ enum Command {
         #[arg(long)]
         svg: PathBuf,
     },
-    /// Show the main job: an appliance boots, its agent is killed, the wire stays a wire.
+    /// Show one appliance: it boots, its agent is killed, the wire stays a wire.
     Demo {
         /// Where page and picture go.
         #[arg(long, default_value = "report/demo")]

@@ -19,7 +19,7 @@ mod meet;
 mod preflight;
 
 use leave::leave;
-use meet::{Place, invite, join_in};
+use meet::{Place, invite, join_in, rejoin};
 use preflight::{PreflightOptions, preflight};
 
 /// Make and compare the keys of a pair
@@ -34,6 +34,12 @@ pub(crate) enum Command {
     /// Asks for the code that the other node shows, on the terminal or as a line of standard input. The key is derived on
     /// both nodes and never sent; somebody in between without the code has three guesses.
     Join(JoinOptions),
+    /// Make a key again with the node that was the partner before this one left
+    ///
+    /// As `pair join`, at the address where the two met last. That node shows a code first: with `fencepost pair replace` if it kept its
+    /// key, with `fencepost pair init --invite` if it did not. The agents then bring the two together: a node that comes back is Backup
+    /// until it has talked to the Active, and state sync starts in full.
+    Rejoin(RejoinOptions),
     /// Change keys without an outage: a further key, made together with the other node
     ///
     /// On the other node: `fencepost pair join ADDRESS --rotate`. Then restart the agents, one after the other; the old key
@@ -45,11 +51,11 @@ pub(crate) enum Command {
     Replace(InviteOptions),
     /// Forget the keys: this node is no half of a pair any more
     ///
-    /// Refused while this node is Active.
+    /// Refused while this node is Active. Where the other node is stays remembered, for `fencepost pair rejoin`.
     Leave(LeaveOptions),
-    /// Compare the two nodes as they run: versions, board, cabling, times, addresses, interfaces
+    /// Compare the two nodes as they run: versions, board, cabling, times, addresses, interfaces, names, firmware, wiring, clocks
     ///
-    /// Exit code 1 if anything keeps either from taking over from the other.
+    /// Exit code 1 if anything is refused.
     Preflight(PreflightOptions),
     /// Show what identifies the keys, to be compared on both nodes
     ///
@@ -97,6 +103,12 @@ pub(crate) struct JoinOptions {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RejoinOptions {
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct LeaveOptions {
     #[command(flatten)]
     options: Options,
@@ -114,6 +126,7 @@ pub(crate) fn run(global: &Global, command: Command) -> Result<Exit, Failure> {
         }
         Command::Init(it) => init(&it.options.path(global)),
         Command::Join(it) => join_in(global, &it),
+        Command::Rejoin(it) => rejoin(global, &it),
         Command::Rotate(it) => {
             let store = it.options.store(global);
             store.must_be_there().map_err(failed)?;

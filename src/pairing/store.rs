@@ -1,10 +1,13 @@
 //! The key file while it changes: staged beside the old one, put in place by one rename.
 //!
+//! Beside it stays where the peer was met, `.peer`: no secret, and kept when the keys go, so that a node that left finds back.
+//!
 //! Two marks beside the key file: `.new` is staged and not in force; `.unfinished` says that the other node has not
 //! been heard to have the key too. What if the power fails here? The key file is the old one or the new one, whole.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +31,14 @@ pub enum StoreError {
          the node that stays: `fencepost pair replace`); for a change of keys, `fencepost pair rotate`"
     )]
     There {
+        /// Path.
+        file: String,
+    },
+    /// Nobody was ever met from here.
+    #[error(
+        "{file} names no peer: this node was never paired over the network; `fencepost pair join ADDRESS`"
+    )]
+    NoPeer {
         /// Path.
         file: String,
     },
@@ -109,6 +120,39 @@ impl Store {
             file.sync_all()
         };
         write().map_err(|error| self.io(error))
+    }
+
+    /// Remembers where the peer was met, for [`Store::remembered_peer`].
+    ///
+    /// # Errors
+    /// The kernel said no; the pairing stands all the same.
+    pub fn remember_peer(&self, peer: SocketAddr) -> Result<(), StoreError> {
+        let text = format!(
+            "# Where the other half of the pair was met; for `fencepost pair rejoin`.\n{peer}\n"
+        );
+        let (staged, file) = (self.beside("peer.new"), self.beside("peer"));
+        let write = || {
+            let mut file = File::create(&staged)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        };
+        write().map_err(|error| self.io(error))?;
+        fs::rename(staged, file).map_err(|error| self.io(error))?;
+        self.sync_folder()
+    }
+
+    /// Where the peer was met last.
+    ///
+    /// # Errors
+    /// Nowhere, as far as this node knows.
+    pub fn remembered_peer(&self) -> Result<SocketAddr, StoreError> {
+        let file = self.beside("peer");
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+        let peer = lines.next().and_then(|line| line.trim().parse().ok());
+        peer.ok_or_else(|| StoreError::NoPeer {
+            file: file.display().to_string(),
+        })
     }
 
     /// From here on the pairing counts as unfinished, through a power cut too.
@@ -198,6 +242,27 @@ mod tests {
         let text = "# first\naa\nbb # of May\n\ncc\ndd\n";
         assert_eq!(kept(text), "# first\nbb # of May\n\ncc\ndd\n");
         assert_eq!(kept("aa\nbb"), "aa\nbb\n");
+    }
+
+    #[test]
+    fn the_peer_is_remembered_when_the_keys_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(&folder.path().join("pair.key"));
+        assert!(matches!(
+            store.remembered_peer(),
+            Err(StoreError::NoPeer { .. })
+        ));
+        let peer = "[2001:db8::1]:7694".parse().unwrap();
+        store.remember_peer(peer).unwrap();
+        store.stage(Terms::New, &[7; 32]).unwrap();
+        store.put_in_place().unwrap();
+        store.forget().unwrap();
+        assert_eq!(store.remembered_peer().unwrap(), peer);
+        fs::write(folder.path().join("pair.key.peer"), "# nothing\nnowhere\n").unwrap();
+        assert!(matches!(
+            store.remembered_peer(),
+            Err(StoreError::NoPeer { .. })
+        ));
     }
 
     #[test]

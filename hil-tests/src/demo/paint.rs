@@ -9,52 +9,10 @@ use fencepost_hil::outcome::Report;
 use fencepost_hil::report;
 
 use super::screen::{Agent, COLUMN, COLUMNS, Passed};
+use crate::live::{AMBER, BOLD, GREEN, Ink, RED, SOFT};
 
-const GREEN: &str = "32";
-const AMBER: &str = "33";
-const RED: &str = "1;31";
-const SOFT: &str = "2";
-const BOLD: &str = "1";
 /// Cells of the dead-man's bar.
 const BAR: usize = 24;
-
-/// Whether somebody looks at a terminal, and whether it shall be coloured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
-    /// Lines, nothing else.
-    Plain,
-    /// A live block, without colours (`NO_COLOR`).
-    Live,
-    /// A live block in colours.
-    Coloured,
-}
-
-impl Ink {
-    pub(super) fn of(terminal: bool) -> Self {
-        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        match terminal && !dumb {
-            false => Self::Plain,
-            true if std::env::var_os("NO_COLOR").is_some() => Self::Live,
-            true => Self::Coloured,
-        }
-    }
-
-    pub(super) fn live(self) -> bool {
-        self != Self::Plain
-    }
-
-    fn tint(self, colour: &str, text: &str) -> String {
-        if self == Self::Coloured {
-            format!("\x1b[{colour}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
-}
-
-fn clock(since: Duration) -> String {
-    format!("{:7.1} s", since.as_secs_f64())
-}
 
 /// A line of the demo's own.
 pub(super) fn event(ink: Ink, since: Duration, what: &str) -> String {
@@ -67,17 +25,13 @@ pub(super) fn event(ink: Ink, since: Duration, what: &str) -> String {
     } else {
         what.to_owned()
     };
-    format!("  {}  {text}", ink.tint(SOFT, &clock(since)))
+    format!("  {}  {text}", ink.clock(since))
 }
 
 /// A line of the relay's.
 pub(super) fn moved(ink: Ink, since: Duration, state: RelayState) -> String {
     let text = format!("relay: {state}");
-    format!(
-        "  {}  {}",
-        ink.tint(SOFT, &clock(since)),
-        ink.tint(colour(state), &text)
-    )
+    format!("  {}  {}", ink.clock(since), ink.tint(colour(state), &text))
 }
 
 fn colour(state: RelayState) -> &'static str {

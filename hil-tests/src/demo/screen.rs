@@ -4,7 +4,7 @@
 //! looks at the board model and the wire, so it shows the truth even while the demo waits for something.
 
 use std::collections::VecDeque;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,7 +13,8 @@ use fencepost::board::RelayState;
 use fencepost_hil::appliance::watch::Watch;
 use fencepost_hil::wire::traffic::{Direction, Via};
 
-use super::paint::{self, Ink};
+use super::paint;
+use crate::live::{Block, Ink};
 
 /// One column of the traffic line.
 pub(super) const COLUMN: Duration = Duration::from_millis(100);
@@ -53,8 +54,7 @@ pub(super) enum Passed {
 struct Shown {
     agent: Agent,
     traffic: VecDeque<Passed>,
-    /// Lines of the block on the terminal now.
-    painted: usize,
+    block: Block,
     over: bool,
 }
 
@@ -76,7 +76,7 @@ impl Screen {
         let shown = Arc::new(Mutex::new(Shown {
             agent: Agent::Absent,
             traffic: VecDeque::new(),
-            painted: 0,
+            block: Block::default(),
             over: false,
         }));
         let ink = Ink::of(std::io::stdout().is_terminal());
@@ -95,10 +95,8 @@ impl Screen {
     pub(super) fn tell(&self, what: &str, agent: Agent) {
         let mut shown = lock(&self.shown);
         shown.agent = agent;
-        print_above(
-            &mut shown,
-            &paint::event(self.ink, self.begun.elapsed(), what),
-        );
+        let line = paint::event(self.ink, self.begun.elapsed(), what);
+        shown.block.print_above(&line);
     }
 
     /// The agent is something else now; not worth a line.
@@ -116,11 +114,7 @@ impl Screen {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        let mut shown = lock(&self.shown);
-        let mut text = wipe(shown.painted);
-        shown.painted = 0;
-        text.push('\n');
-        put(&text);
+        lock(&self.shown).block.end();
     }
 }
 
@@ -157,7 +151,8 @@ fn look(watch: &Watch, shown: &Mutex<Shown>, ink: Ink, begun: Instant) {
         if state != relay {
             relay = state;
             if state != RelayState::Unknown {
-                print_above(&mut shown, &paint::moved(ink, begun.elapsed(), state));
+                let line = paint::moved(ink, begun.elapsed(), state);
+                shown.block.print_above(&line);
             }
         }
         if ink.live() {
@@ -168,10 +163,7 @@ fn look(watch: &Watch, shown: &Mutex<Shown>, ink: Ink, begun: Instant) {
                 watch.dead_man(),
                 shown.traffic.make_contiguous(),
             );
-            let mut text = wipe(shown.painted);
-            text.push_str(&block);
-            shown.painted = block.lines().count();
-            put(&text);
+            shown.block.paint(&block);
         }
     }
 }
@@ -186,26 +178,4 @@ fn passed(a_to_b: &Direction, b_to_a: &Direction) -> Passed {
         Some(Via::Bypass) => Passed::Bypass,
         _ => Passed::Host,
     }
-}
-
-/// Removes `lines` lines above the cursor.
-fn wipe(lines: usize) -> String {
-    if lines == 0 {
-        return String::new();
-    }
-    format!("\x1b[{lines}A\x1b[J")
-}
-
-/// An event, above the block, which the next turn paints again.
-fn print_above(shown: &mut Shown, line: &str) {
-    let text = format!("{}{line}\n", wipe(shown.painted));
-    shown.painted = 0;
-    put(&text);
-}
-
-fn put(text: &str) {
-    let mut out = std::io::stdout().lock();
-    // A terminal that went away must not end the demo's clean-up.
-    let _ = out.write_all(text.as_bytes());
-    let _ = out.flush();
 }

@@ -72,9 +72,42 @@ pub struct Film {
 /// Of each node, from when on.
 type Roles = [Vec<(Instant, Seen)>; 2];
 
+/// What an agent said of itself last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glimpse {
+    /// Its role.
+    pub role: Role,
+    /// Its epoch.
+    pub epoch: u64,
+    /// What its right to serve rests on.
+    pub proof: Option<String>,
+    /// It would take over if its peer died now.
+    pub ready: bool,
+}
+
+/// What a camera sees, for another thread to look at.
+#[derive(Clone, Default)]
+pub struct Finder(Arc<Mutex<[Option<Glimpse>; 2]>>);
+
+impl Finder {
+    /// Of both nodes; `None`: it says nothing.
+    pub fn look(&self) -> [Option<Glimpse>; 2] {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn show(&self, index: usize, glimpse: Option<Glimpse>) {
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shown[index] = glimpse;
+    }
+}
+
 /// A camera on both agents of a bed whose sockets are here; on another bed both look silent. Ends with it.
 pub struct Camera {
     roles: Arc<Mutex<Roles>>,
+    finder: Finder,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     begun: Instant,
@@ -88,9 +121,12 @@ impl Camera {
         let roles: Arc<Mutex<Roles>> = Arc::default();
         let stop = Arc::new(AtomicBool::new(false));
         let (theirs, stopped) = (Arc::clone(&roles), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || look(clock, &sockets, &theirs, &stopped));
+        let finder = Finder::default();
+        let seen = finder.clone();
+        let thread = std::thread::spawn(move || look(clock, &sockets, &theirs, &seen, &stopped));
         Self {
             roles,
+            finder,
             stop,
             thread: Some(thread),
             begun: clock.now(),
@@ -101,6 +137,11 @@ impl Camera {
     pub fn now(&self) -> [Seen; 2] {
         let roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
         [0, 1].map(|index| roles[index].last().map_or(Seen::Silent, |(_, seen)| *seen))
+    }
+
+    /// For another thread to look through.
+    pub fn finder(&self) -> Finder {
+        self.finder.clone()
     }
 
     /// Ends it; what it saw, with what board, wire and neighbour saw meanwhile.
@@ -164,10 +205,20 @@ impl Drop for Camera {
     }
 }
 
-fn look(clock: Clock, sockets: &[PathBuf; 2], roles: &Mutex<Roles>, stop: &AtomicBool) {
+fn look(
+    clock: Clock,
+    sockets: &[PathBuf; 2],
+    roles: &Mutex<Roles>,
+    finder: &Finder,
+    stop: &AtomicBool,
+) {
     while !stop.load(Ordering::Relaxed) {
         for (index, socket) in sockets.iter().enumerate() {
-            let seen = ask(socket).map_or(Seen::Silent, Seen::Role);
+            let glimpse = ask(socket);
+            let seen = glimpse
+                .as_ref()
+                .map_or(Seen::Silent, |it| Seen::Role(it.role));
+            finder.show(index, glimpse);
             let mut roles = roles.lock().unwrap_or_else(PoisonError::into_inner);
             if roles[index].last().is_none_or(|(_, last)| *last != seen) {
                 roles[index].push((clock.now(), seen));
@@ -177,12 +228,17 @@ fn look(clock: Clock, sockets: &[PathBuf; 2], roles: &Mutex<Roles>, stop: &Atomi
     }
 }
 
-fn ask(socket: &std::path::Path) -> Option<Role> {
+fn ask(socket: &std::path::Path) -> Option<Glimpse> {
     let mut client = Client::connect(socket).ok()?;
     // A frozen agent's kernel takes connections; nobody answers them.
     client.patience(LOOK_EVERY * 5).ok()?;
     match client.ask(Request::Status).ok()? {
-        Answer::Status(status) => status.node.pair.map(|pair| pair.role),
+        Answer::Status(status) => status.node.pair.map(|pair| Glimpse {
+            role: pair.role,
+            epoch: pair.epoch,
+            proof: pair.proof,
+            ready: pair.if_peer_died.is_empty(),
+        }),
         _ => None,
     }
 }

@@ -29,6 +29,7 @@ pub mod scenario;
 pub mod site;
 pub mod sync_service;
 pub mod trial;
+pub mod watch;
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,6 +56,7 @@ use boards::{SharedBoard, SharedCable, Ticking, lock};
 
 pub use cabling::Cabling;
 pub use namespace::Namespace;
+pub use watch::Watch;
 
 /// The address that moves.
 pub const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -183,6 +185,12 @@ impl Bed {
     /// Now.
     pub fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// For another thread to look with.
+    pub fn watch(&self) -> Watch {
+        let boards = self.sides.each_ref().map(|side| Arc::clone(&side.board));
+        Watch::new(self.clock, boards, self.neighbour.eye())
     }
 
     /// Whether heartbeats that leave one side are lost, on the direct cable and in the network. All else passes.

@@ -69,6 +69,26 @@ pub struct Seen {
     pub rig_gap_ms: f64,
 }
 
+/// What a neighbour sees, for another thread to look at.
+#[derive(Clone)]
+pub struct Eye(Arc<Mutex<State>>);
+
+impl Eye {
+    /// See [`Neighbour::answers`].
+    pub fn answers(&self, from: Instant, to: Instant) -> Vec<(Instant, Vec<bool>)> {
+        answers(&lock(&self.0), from, to)
+    }
+
+    /// How many questions were asked as a user from `from` on and before `to`, and how many of them were answered.
+    pub fn answered(&self, from: Instant, to: Instant) -> (usize, usize) {
+        let state = lock(&self.0);
+        let at = |instant| state.as_user.partition_point(|it| it.sent < instant);
+        let asked = &state.as_user[at(from)..at(to)];
+        let answered = asked.iter().filter(|it| it.answered.is_some()).count();
+        (asked.len(), answered)
+    }
+}
+
 /// A question's life.
 #[derive(Debug, Clone, Copy)]
 struct Question {
@@ -159,22 +179,12 @@ impl Neighbour {
 
     /// For each question asked behind the table's back from `from` on and before `to`: when, and which owners answered it.
     pub fn answers(&self, from: Instant, to: Instant) -> Vec<(Instant, Vec<bool>)> {
-        let state = lock(&self.state);
-        let Some(first) = state.behind.first() else {
-            return Vec::new();
-        };
-        let begin = first.partition_point(|question| question.sent < from);
-        let end = first.partition_point(|question| question.sent < to);
-        let answered = |at: usize| {
-            let owners = state.behind.iter();
-            owners.map(move |it| {
-                it.get(at)
-                    .is_some_and(|question| question.answered.is_some())
-            })
-        };
-        (begin..end)
-            .map(|at| (first[at].sent, answered(at).collect()))
-            .collect()
+        answers(&lock(&self.state), from, to)
+    }
+
+    /// For another thread to look with.
+    pub fn eye(&self) -> Eye {
+        Eye(Arc::clone(&self.state))
     }
 
     /// Waits until questions are answered. `false`: none was within `timeout`.
@@ -193,6 +203,24 @@ impl Neighbour {
             std::thread::sleep(PERIOD * 5);
         }
     }
+}
+
+fn answers(state: &State, from: Instant, to: Instant) -> Vec<(Instant, Vec<bool>)> {
+    let Some(first) = state.behind.first() else {
+        return Vec::new();
+    };
+    let begin = first.partition_point(|question| question.sent < from);
+    let end = first.partition_point(|question| question.sent < to);
+    let answered = |at: usize| {
+        let owners = state.behind.iter();
+        owners.map(move |it| {
+            it.get(at)
+                .is_some_and(|question| question.answered.is_some())
+        })
+    };
+    (begin..end)
+        .map(|at| (first[at].sent, answered(at).collect()))
+        .collect()
 }
 
 /// How many questions were answered by two who owned the address at once.

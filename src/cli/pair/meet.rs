@@ -2,12 +2,13 @@
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 use fencepost::config::Config;
 use fencepost::config::pair::STANDARD_PORT;
 use fencepost::pairing::{Code, GOOD_FOR, Invitation, Store, TRIES, Terms, join};
 
-use super::{JoinOptions, ask, failed, fingerprint, random};
+use super::{JoinOptions, RejoinOptions, ask, failed, fingerprint, random};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::{Global, places};
 
@@ -62,6 +63,8 @@ pub(super) fn invite(
     let joined = invitation.wait(|error| eprintln!("fencepost: {error}"));
     let peer = joined.map_err(failed)?;
     println!("{} joined; the key is in {}", peer.ip(), path.display());
+    // It came from a port of the moment; where it will listen is the standard one.
+    remember(&path, SocketAddr::new(peer.ip(), STANDARD_PORT));
     fingerprint(&path)
 }
 
@@ -85,9 +88,33 @@ pub(super) fn join_in(global: &Global, options: &JoinOptions) -> Result<Exit, Fa
         store.must_be_free().map_err(failed)?;
         Terms::New
     };
+    join_at(options.address.0, terms, &store)
+}
+
+/// With the peer that was met last, wherever that was.
+pub(super) fn rejoin(global: &Global, options: &RejoinOptions) -> Result<Exit, Failure> {
+    let store = options.options.store(global);
+    store.must_be_free().map_err(failed)?;
+    let peer = store.remembered_peer().map_err(failed)?;
+    println!(
+        "rejoining {}; on that node: `fencepost pair replace` if it kept its key, `fencepost pair init --invite` if it did not",
+        peer.ip()
+    );
+    join_at(peer, Terms::New, &store)
+}
+
+fn join_at(peer: SocketAddr, terms: Terms, store: &Store) -> Result<Exit, Failure> {
     let typed = ask("code shown on the other node: ")?;
     let code = Code::parse(&typed).map_err(failed)?;
-    join(options.address.0, &code, terms, &store).map_err(failed)?;
+    join(peer, &code, terms, store).map_err(failed)?;
     println!("joined; the key is in {}", store.path().display());
+    remember(store.path(), peer);
     fingerprint(store.path())
+}
+
+/// The pairing stands without it: what cannot be remembered is said.
+fn remember(key_file: &Path, peer: SocketAddr) {
+    if let Err(error) = Store::new(key_file).remember_peer(peer) {
+        eprintln!("fencepost: `pair rejoin` will not know the peer: {error}");
+    }
 }

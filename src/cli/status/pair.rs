@@ -59,7 +59,7 @@ fn right(pair: &PairStatus, now: Instant) -> String {
     match (pair.role, pair.bound, pair.right_until) {
         (Role::Active, true, Some(until)) => {
             format!(
-                "{proof}; bound, ends in {} unless the peer acknowledges",
+                "{proof}; ends in {} unless the peer acknowledges",
                 span(until.since(now))
             )
         }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use fencepost::node::Instant;
 use fencepost::node::pair::PairStatus;
 use fencepost::node::pair::status::PeerStatus;
+use fencepost::node::policy::Commissioning;
 use fencepost::node::status::Summary;
 use fencepost::wire::{Flags, HealthSummary, Introduction, Role, Versions};
 
 use super::ago;
 use crate::cli::ink::Ink;
-use crate::cli::sentence::{clock_side, span, wiring};
+use crate::cli::sentence::{clock_side, span};
 use crate::cli::table::Table;
 
 /// Widest a cell may be, in characters: both nodes fit in 80.
@@ -124,9 +125,12 @@ fn firmware(told: Option<&Introduction>) -> String {
 }
 
 fn proven(told: Option<&Introduction>) -> String {
-    told.map_or(UNTOLD.to_owned(), |told| {
-        wiring(told.commissioning).to_owned()
-    })
+    let said = told.map(|told| match told.commissioning {
+        Commissioning::Done => "commissioned",
+        Commissioning::Waived => "NOT COMMISSIONED (waived)",
+        Commissioning::Missing => "NOT COMMISSIONED",
+    });
+    said.unwrap_or(UNTOLD).to_owned()
 }
 
 fn role(role: Role, since: Option<Instant>, now: Instant) -> String {
