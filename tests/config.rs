@@ -158,6 +158,8 @@ fn what_check_proves_for_a_pair_is_as_recorded() {
         .replace("fail = \"disconnect\"", "fail = \"bypass\"");
     let loops = hot.replace("fail = \"disconnect\"", "fail = \"bypass\"");
     let apart = worked("pair-apart");
+    let gate = worked("pair-chained");
+    let behind = gate.replace("node = \"primary\"", "node = \"secondary\"");
     // Whoever is silent is never proven gone: not by its word, and nothing ends its right.
     let unproven = apart
         .split("[[means]]\nkind = \"external\"")
@@ -171,6 +173,8 @@ fn what_check_proves_for_a_pair_is_as_recorded() {
         ("series", &series, 0),
         ("refused-loops", &loops, 3),
         ("apart", &apart, 0),
+        ("chained-gate", &gate, 0),
+        ("chained-behind", &behind, 0),
         ("refused-apart", &unproven, 1),
     ] {
         let plan = Plan::draw(&good(text));
@@ -205,6 +209,7 @@ fn the_worked_examples_of_pairs_hold() {
     seen.sort();
     let expected = [
         "pair-apart",
+        "pair-chained",
         "pair-parallel-cold",
         "pair-parallel-hot",
         "pair-segments",

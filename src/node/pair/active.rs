@@ -10,6 +10,7 @@ use super::guard::{self, Guard};
 use super::ladder::{Ladder, Power, Standing};
 use super::means::Fenced;
 use super::orders::Target;
+use super::policy::Reach;
 use super::proof::Proof;
 use super::retries::{Company, Retries};
 use super::vips::Serve;
@@ -173,6 +174,7 @@ impl Pair {
         if !guard::holds(Guard::FoundCut) {
             return None;
         }
+        let active = self.active.as_ref()?;
         if ground.latch == Latch::Latched {
             return Some("found latched by the peer".to_owned());
         }
@@ -181,6 +183,9 @@ impl Pair {
         }
         if ground.dead_man == Behind::Missing {
             return Some("the dead-man is not behind it any more".to_owned());
+        }
+        if self.peer_has_the_wire(now, active.epoch) {
+            return Some("the peer serves, and this node is behind its relays".to_owned());
         }
         let drop_at = self.lease.drop_at(self.peer.acked_sent_at());
         if drop_at.is_some_and(|at| now >= at) {
@@ -192,6 +197,16 @@ impl Pair {
             now.since(since) >= wait || !self.peer_ready()
         });
         (leaving && waited).then(|| "taken out of service".to_owned())
+    }
+
+    /// Cut off by the peer's relays, which nothing here can see; only that it serves tells. What it said before we took
+    /// over is of an older epoch.
+    fn peer_has_the_wire(&self, now: Instant, epoch: u64) -> bool {
+        let behind = self.policy.topology.reach == Reach::Behind;
+        let serves = self.peer.last().filter(|peer| peer.role == Role::Active);
+        let newer = serves.is_some_and(|peer| peer.epoch > epoch);
+        let for_long = self.talking_for(now, self.policy.timing.join_after);
+        behind && serves.is_some() && (newer || for_long)
     }
 
     /// Binds to the lease once the peer can acknowledge; is freed while the peer is isolated.
@@ -273,10 +288,12 @@ impl Pair {
             .is_some_and(|order| order.to == Target::Peer);
         let leaving = self.leaving_since.is_some();
         let unserved = self.services_object();
-        let yield_after = self.policy.timing.yield_after;
+        let (yield_after, relink) = (self.policy.timing.yield_after, self.policy.relink);
         let Some(active) = &mut self.active else {
             return;
         };
+        // Dark by the move that gave it the wire, it is no worse for it; and given back, the peer's ports go dark.
+        let better = better && now.since(active.since) >= relink;
         active.unwell_since = better.then(|| active.unwell_since.unwrap_or(now));
         let unwell = active
             .unwell_since

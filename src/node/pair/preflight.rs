@@ -235,6 +235,7 @@ mod tests {
                 look_every: ms(2),
             },
             means: Vec::new(),
+            relink: Duration::ZERO,
             services: None,
             lease: None,
             preempt: None,

@@ -38,6 +38,8 @@ mod tests;
 #[cfg(test)]
 mod apart_tests;
 #[cfg(test)]
+mod chained_tests;
+#[cfg(test)]
 mod directed_tests;
 #[cfg(test)]
 mod explore_tests;

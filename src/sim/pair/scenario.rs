@@ -9,7 +9,7 @@ use crate::board::controller::SegmentSettings;
 use crate::node::Policy;
 use crate::node::pair::PairPolicy;
 use crate::node::pair::policy::{
-    LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, ServicesFailed, Standby, Timing,
+    LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, Reach, ServicesFailed, Standby, Timing,
     Topology,
 };
 use crate::node::policy::{
@@ -27,17 +27,20 @@ pub enum Wires {
     Drawn,
     /// Without relays.
     Apart,
+    /// The second reached through the first one's relays.
+    Chained,
 }
 
 impl Wires {
     /// All that a command line can name.
-    pub const NAMED: [Self; 2] = [Self::Drawn, Self::Apart];
+    pub const NAMED: [Self; 3] = [Self::Drawn, Self::Apart, Self::Chained];
 
     /// As a command line has it.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Drawn => "drawn",
             Self::Apart => "apart",
+            Self::Chained => "chained",
         }
     }
 }
@@ -142,6 +145,13 @@ impl Setup {
                 external: true,
                 ..self
             },
+            Wires::Chained => Self {
+                topology: Topology::CHAINED_GATE,
+                segments: 1,
+                lease: false,
+                wire: true,
+                ..self
+            },
         }
     }
 
@@ -170,17 +180,19 @@ impl Setup {
     }
 
     /// Of the means, in their order.
-    pub(super) fn kinds(&self) -> Vec<MeansKind> {
+    pub(super) fn kinds(&self, index: usize) -> Vec<MeansKind> {
+        let gate = self.topology_of(index).reach == Reach::Gate;
         let kinds = [
             self.wire.then_some(MeansKind::FenceWire),
             self.peer_agent.then_some(MeansKind::PeerAgent),
             self.external.then_some(MeansKind::External),
+            gate.then_some(MeansKind::OwnRelay),
         ];
         kinds.into_iter().flatten().collect()
     }
 
-    fn means(&self) -> Vec<MeansPolicy> {
-        let kinds = self.kinds().into_iter();
+    fn means(&self, index: usize) -> Vec<MeansPolicy> {
+        let kinds = self.kinds(index).into_iter();
         let wire_timeout = if self.pace == Pace::Drawn {
             ms(80)
         } else {
@@ -189,6 +201,7 @@ impl Setup {
         kinds
             .map(|kind| match kind {
                 MeansKind::FenceWire => MeansPolicy::plain("fence-wire", kind, wire_timeout),
+                MeansKind::OwnRelay => MeansPolicy::plain("own-relay", kind, wire_timeout * 2),
                 MeansKind::External => MeansPolicy {
                     probe: Some(ProbePolicy {
                         every: ms(150),
@@ -202,6 +215,14 @@ impl Setup {
                 }
             })
             .collect()
+    }
+
+    /// How node `index` is wired.
+    pub(super) fn topology_of(&self, index: usize) -> Topology {
+        match self.topology.reach {
+            Reach::Gate if index == 1 => Topology::CHAINED_BEHIND,
+            _ => self.topology,
+        }
     }
 
     fn hot(&self) -> bool {
@@ -298,7 +319,7 @@ fn lease(setup: &Setup) -> LeasePolicy {
 
 fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
     PairPolicy {
-        topology: setup.topology,
+        topology: setup.topology_of(index),
         rank: if index == 0 {
             Rank::Preferred
         } else {
@@ -311,7 +332,7 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
             Pace::Drawn => timing(setup),
             Pace::Beats => timing_in_beats(setup),
         },
-        means: setup.means(),
+        means: setup.means(index),
         lease: setup.lease.then(|| lease(setup)),
         preempt: setup.preempt,
         handovers_per_hour_max: 1_000,
@@ -320,6 +341,10 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
         versions: Versions {
             protocol: 1,
             ..Versions::default()
+        },
+        relink: match setup.topology_of(index).reach {
+            Reach::Behind => ms(300),
+            Reach::Own | Reach::Gate => Duration::ZERO,
         },
         services: setup.services,
     }
