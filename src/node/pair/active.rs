@@ -10,6 +10,7 @@ use super::guard::{self, Guard};
 use super::ladder::{Ladder, Power, Standing};
 use super::means::Fenced;
 use super::orders::Target;
+use super::pin::Promise;
 use super::policy::Reach;
 use super::proof::Proof;
 use super::retries::{Company, Retries};
@@ -129,6 +130,10 @@ impl Pair {
         self.ledger.change(|memory| {
             memory.last_active = true;
             memory.fenced = false;
+            if let Promise::Given { .. } = memory.promise {
+                // It serves by a person's word: there is nothing left to keep.
+                memory.promise = Promise::None;
+            }
         });
         self.note_handover(now);
         self.tell_role(now, Role::Active, epoch, &proof, out);
@@ -215,6 +220,10 @@ impl Pair {
         let peer_idle = self.peer_idle();
         let agrees = self.agrees();
         let found = self.means.found_held();
+        let promised = self.has_promise();
+        if promised {
+            self.lease.unbind();
+        }
         let Some(active) = &mut self.active else {
             return;
         };
@@ -227,10 +236,10 @@ impl Pair {
             return;
         }
         // In this order: bind, let go (by no longer wanting the hold), and only then is its generation named.
-        if !self.lease.bound() && agrees && !ground.arming {
+        if !self.lease.bound() && agrees && !ground.arming && !promised {
             self.lease.bind();
         }
-        if self.lease.bound() || self.lease.policy().is_none() || !agrees {
+        if self.lease.bound() || self.lease.policy().is_none() || !agrees || promised {
             active.fenced = None;
         }
     }
@@ -240,6 +249,8 @@ impl Pair {
         let suspect = self.peer_suspect(now, super::As::Active);
         let talking = self.talking(now);
         let left = self.peer.last().is_some_and(|peer| peer.flags.leaving);
+        // Who promised not to claim need not be kept from it.
+        let suspect = suspect && !self.has_promise();
         let Some(active) = &mut self.active else {
             return;
         };

@@ -116,7 +116,7 @@ impl Pair {
                 let acknowledge = self.may_acknowledge(&heartbeat);
                 self.lease.heard(now, &heartbeat);
                 self.peer.take(now, &self.clock, us, heartbeat, acknowledge);
-                if self.lease.bound() || !self.agrees() {
+                if self.lease.bound() || !self.agrees() || self.has_promised() {
                     self.lease.forfeit();
                 }
             }
@@ -140,7 +140,7 @@ impl Pair {
                     ladder.peer_answered(answer, &self.means);
                 }
             }
-            Message::Pin(_) => {}
+            Message::Pin(pin) => self.heard_pin(now, pin),
         }
     }
 

@@ -36,6 +36,7 @@ mod means;
 pub mod memory;
 mod orders;
 mod peer;
+mod pin;
 pub mod policy;
 pub mod preflight;
 mod proof;
@@ -55,6 +56,7 @@ pub use event::{
     ServicesWanted,
 };
 pub use memory::PairMemory;
+pub use pin::Promise;
 pub use policy::PairPolicy;
 pub use refusal::Refusal;
 pub use status::PairStatus;
@@ -71,6 +73,7 @@ use means::AllMeans;
 use memory::Ledger;
 use orders::Switchover;
 use peer::Peer;
+use pin::Pinning;
 use policy::Standby;
 use retries::Retries;
 use services::Services;
@@ -102,6 +105,7 @@ pub(super) struct Pair {
     claim: Option<Claim>,
     active: Option<Active>,
     switchover: Option<Switchover>,
+    pinning: Pinning,
     /// The fence test under way, or the last one.
     drill: Option<Drill>,
     /// The own hardware as of the last turn.
@@ -164,6 +168,7 @@ impl Pair {
             claim: None,
             active: None,
             switchover: None,
+            pinning: Pinning::default(),
             drill: None,
             ground: None,
             generation: None,
@@ -208,6 +213,7 @@ impl Pair {
         self.step_join(now);
         self.step_vips(now, out);
         self.step_word(now, out);
+        self.step_pin(now, out);
         self.step_drill(now, out);
         self.step_services(now, out);
         self.reserve_epoch(now);

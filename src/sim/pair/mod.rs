@@ -49,3 +49,5 @@ mod golden_tests;
 mod means_tests;
 #[cfg(test)]
 mod mutant_tests;
+#[cfg(test)]
+mod pin_tests;

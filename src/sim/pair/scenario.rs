@@ -29,11 +29,13 @@ pub enum Wires {
     Apart,
     /// The second reached through the first one's relays.
     Chained,
+    /// As drawn, and pinned now and then; as the two before it are too.
+    Pinned,
 }
 
 impl Wires {
     /// All that a command line can name.
-    pub const NAMED: [Self; 3] = [Self::Drawn, Self::Apart, Self::Chained];
+    pub const NAMED: [Self; 4] = [Self::Drawn, Self::Apart, Self::Chained, Self::Pinned];
 
     /// As a command line has it.
     pub const fn word(self) -> &'static str {
@@ -41,6 +43,7 @@ impl Wires {
             Self::Drawn => "drawn",
             Self::Apart => "apart",
             Self::Chained => "chained",
+            Self::Pinned => "pinned",
         }
     }
 }
@@ -66,6 +69,8 @@ pub(super) struct Setup {
     pub(super) bus_us: u64,
     pub(super) kernel_us: u64,
     pub(super) disk_us: u64,
+    /// People pin it now and then.
+    pub(super) pins: bool,
     /// Units are bound to the role; those of the first node never start.
     pub(super) services: Option<ServicesFailed>,
 }
@@ -93,6 +98,7 @@ impl Setup {
             bus_us: 600,
             kernel_us: 500,
             disk_us: 1_000,
+            pins: false,
             services: None,
         }
     }
@@ -129,6 +135,7 @@ impl Setup {
             bus_us: dice.between(200, 2_500),
             kernel_us: dice.between(100, 8_000),
             disk_us: dice.between(200, 15_000),
+            pins: false,
             services: None,
         }
     }
@@ -143,6 +150,7 @@ impl Setup {
                 lease: false,
                 wire: false,
                 external: true,
+                pins: true,
                 ..self
             },
             Wires::Chained => Self {
@@ -150,8 +158,10 @@ impl Setup {
                 segments: 1,
                 lease: false,
                 wire: true,
+                pins: true,
                 ..self
             },
+            Wires::Pinned => Self { pins: true, ..self },
         }
     }
 
