@@ -218,6 +218,27 @@ fn the_worked_examples_of_pairs_hold() {
     assert_eq!(seen, expected);
 }
 
+/// Equal in time all together, and not the same means: each node would count on another one first.
+#[test]
+fn lists_of_means_that_differ_are_noticed_whatever_time_they_take() {
+    let agreement = |means: &str| {
+        let site = good(&format!("{}\n{means}", pair_example()));
+        site.policy(Commissioning::Done).pair.unwrap().agreement
+    };
+    let [wire, agent] =
+        ["fence-wire", "peer-agent"].map(|kind| format!("[[means]]\nkind = \"{kind}\"\n"));
+    let power = |name: &str| {
+        format!(
+            "[[means]]\nkind = \"external\"\nname = \"{name}\"\nprogram = \"/bin/fence\"\n\
+             primary = {{ plug = \"1\" }}\nsecondary = {{ plug = \"2\" }}\n"
+        )
+    };
+    let first = agreement(&format!("{wire}{agent}"));
+    assert_eq!(first, agreement(&format!("{wire}{agent}")));
+    assert_ne!(first, agreement(&format!("{agent}{wire}")));
+    assert_ne!(agreement(&power("bmc")), agreement(&power("outlet")));
+}
+
 /// Agents of different patch versions compare these bytes: a change here keeps them from taking over from each other
 /// during an update, and is a new version of the pair's protocol.
 #[test]

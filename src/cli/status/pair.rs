@@ -66,6 +66,9 @@ fn right(pair: &PairStatus, now: Instant) -> String {
                 span(until.since(now))
             )
         }
+        (Role::Active, _, _) if pair.pinned => {
+            format!("{proof}; lasts while it is pinned: the peer promised not to take over")
+        }
         (Role::Active, _, _) => format!("{proof}; lasts while the peer is isolated"),
         _ if pair.quiet => "none; no virtual address is here".to_owned(),
         _ => "none; virtual addresses are, or may be, on their way out".to_owned(),

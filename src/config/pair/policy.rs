@@ -98,11 +98,21 @@ impl Pair {
         let interfaces: Vec<_> = links.map(|link| &link.interface).collect();
         [
             digest(&(PROTOCOL, &site.board.id, agreed, cabling)),
-            digest(&(timing, lease)),
+            self.times_digest(timing, lease),
             digest(&ways),
             digest(&vips),
             digest(&(ports, interfaces)),
         ]
+    }
+
+    /// Lists of means that take the same time all together are not the same list. One that nobody wrote is the board's.
+    fn times_digest(&self, timing: Timing, lease: Option<LeasePolicy>) -> Digest {
+        let Some(written) = &self.means else {
+            return digest(&(timing, lease));
+        };
+        let beat = self.scale();
+        let means: Vec<MeansPolicy> = written.iter().map(|means| means.policy(beat)).collect();
+        digest(&(timing, lease, means))
     }
 
     /// The primary's first, on both nodes.

@@ -160,9 +160,15 @@ impl Ladder {
     pub(super) fn peer_answered(&mut self, answer: FenceAnswer, all: &AllMeans) {
         if let Rung::Out { means, .. } = self.rung
             && answer.nonce == self.nonce
-            && let Some(fenced) = all.confirmed_by_peer(means, answer.outcome)
+            && self.awaits_peer(all).is_some()
         {
-            self.rung = Rung::Done(fenced);
+            self.rung = match all.confirmed_by_peer(means, answer.outcome) {
+                Some(fenced) => Rung::Done(fenced),
+                None => {
+                    self.unconfirmed = true;
+                    self.fail(means, "the peer cannot prove that it is off the wire", all)
+                }
+            };
         }
     }
 

@@ -29,7 +29,7 @@ pub(super) struct AllMeans {
     means: Vec<Means>,
     sight: Option<Sight>,
     looks: u64,
-    looking: Option<u64>,
+    looking: Option<(u64, Instant)>,
     look_at: Instant,
     pub(super) fault: Option<String>,
     /// One that did not work does.
@@ -164,6 +164,11 @@ impl AllMeans {
         self.looks + 1
     }
 
+    /// When the look that is under way was asked for.
+    pub(super) fn looking_since(&self) -> Option<Instant> {
+        self.looking.map(|(_, since)| since)
+    }
+
     /// Whether `means` may be fired, or why not. `talking`: both directions to the peer work.
     pub(super) fn usable(&self, now: Instant, means: usize, talking: bool) -> Result<(), String> {
         let Some(means) = self.means.get(means) else {
@@ -287,7 +292,7 @@ impl AllMeans {
 
     /// A look was answered.
     pub(super) fn saw(&mut self, now: Instant, number: u64, outcome: Result<FenceReading, Fault>) {
-        if self.looking != Some(number) {
+        if self.looking.is_none_or(|(looking, _)| looking != number) {
             return;
         }
         self.looking = None;
@@ -419,7 +424,7 @@ impl AllMeans {
         }
         if self.looking.is_none() && now >= self.look_at {
             self.looks += 1;
-            self.looking = Some(self.looks);
+            self.looking = Some((self.looks, now));
             out.pair(PairAction::ReadFence {
                 sequence: self.looks,
             });

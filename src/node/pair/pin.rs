@@ -253,16 +253,18 @@ impl Pair {
                     self.say_again(now, round, PinRound::Release, out);
                 }
             }
-            Promise::Given { round } if saved == wanted => {
-                if core::mem::take(&mut self.pinning.owes_promise) {
-                    self.say(now, round, PinRound::Promised, out);
-                }
+            Promise::Given { round } if saved == wanted && self.pinning.owes_promise => {
+                self.pinning.owes_promise = false;
+                self.say(now, round, PinRound::Promised, out);
             }
-            Promise::None if pinned == Some(true) && self.active.is_some() => {
-                // Made in a life of ours that did not come to know of it.
-                if self.pinning.asking.is_none() && saved == wanted {
-                    self.ask_promise(now, true);
-                }
+            // Made in a life of ours that did not come to know of it.
+            Promise::None
+                if pinned == Some(true)
+                    && self.active.is_some()
+                    && self.pinning.asking.is_none()
+                    && saved == wanted =>
+            {
+                self.ask_promise(now, true);
             }
             _ => {}
         }

@@ -67,6 +67,11 @@ impl Pair {
         self.settled && !self.lease.bound()
     }
 
+    /// When the look at the fence lines that is under way was asked for.
+    pub(in crate::node) fn looking_since(&self) -> Option<Instant> {
+        self.means.looking_since()
+    }
+
     pub(in crate::node) fn is_active(&self) -> bool {
         self.active.is_some()
     }
