@@ -158,6 +158,8 @@ fn what_check_proves_for_a_pair_is_as_recorded() {
         .replace("fail = \"disconnect\"", "fail = \"bypass\"");
     let loops = hot.replace("fail = \"disconnect\"", "fail = \"bypass\"");
     let apart = worked("pair-apart");
+    let gate = worked("pair-chained");
+    let behind = gate.replace("node = \"primary\"", "node = \"secondary\"");
     // Whoever is silent is never proven gone: not by its word, and nothing ends its right.
     let unproven = apart
         .split("[[means]]\nkind = \"external\"")
@@ -171,6 +173,8 @@ fn what_check_proves_for_a_pair_is_as_recorded() {
         ("series", &series, 0),
         ("refused-loops", &loops, 3),
         ("apart", &apart, 0),
+        ("chained-gate", &gate, 0),
+        ("chained-behind", &behind, 0),
         ("refused-apart", &unproven, 1),
     ] {
         let plan = Plan::draw(&good(text));
@@ -205,12 +209,34 @@ fn the_worked_examples_of_pairs_hold() {
     seen.sort();
     let expected = [
         "pair-apart",
+        "pair-chained",
         "pair-parallel-cold",
         "pair-parallel-hot",
         "pair-segments",
         "pair-series",
     ];
     assert_eq!(seen, expected);
+}
+
+/// Equal in time all together, and not the same means: each node would count on another one first.
+#[test]
+fn lists_of_means_that_differ_are_noticed_whatever_time_they_take() {
+    let agreement = |means: &str| {
+        let site = good(&format!("{}\n{means}", pair_example()));
+        site.policy(Commissioning::Done).pair.unwrap().agreement
+    };
+    let [wire, agent] =
+        ["fence-wire", "peer-agent"].map(|kind| format!("[[means]]\nkind = \"{kind}\"\n"));
+    let power = |name: &str| {
+        format!(
+            "[[means]]\nkind = \"external\"\nname = \"{name}\"\nprogram = \"/bin/fence\"\n\
+             primary = {{ plug = \"1\" }}\nsecondary = {{ plug = \"2\" }}\n"
+        )
+    };
+    let first = agreement(&format!("{wire}{agent}"));
+    assert_eq!(first, agreement(&format!("{wire}{agent}")));
+    assert_ne!(first, agreement(&format!("{agent}{wire}")));
+    assert_ne!(agreement(&power("bmc")), agreement(&power("outlet")));
 }
 
 /// Agents of different patch versions compare these bytes: a change here keeps them from taking over from each other

@@ -5,14 +5,15 @@ use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use fencepost::config::Config;
 use fencepost::config::pair::{STANDARD_KEY_FILE, load_keys};
 use fencepost::io::random;
+use fencepost::node::pair::PairCommand;
 use fencepost::pairing::{Store, Terms};
 
 use super::exit::{Exit, Failure};
-use super::{Global, places};
+use super::{Global, agent_link, places};
 
 mod leave;
 mod meet;
@@ -57,6 +58,12 @@ pub(crate) enum Command {
     ///
     /// Exit code 1 if anything is refused.
     Preflight(PreflightOptions),
+    /// Agree with the other node that nothing moves by itself, or end that
+    ///
+    /// Asked of the Active. The Backup promises not to take over by itself, whatever happens; both save it, it survives
+    /// reboots, and only `pin off` on the Active ends it. Where the Active has died, `fencepost confirm-peer-dead` still
+    /// takes over. For work on cables and switches that would look like a failure.
+    Pin(PinOptions),
     /// Show what identifies the keys, to be compared on both nodes
     ///
     /// It says nothing of the keys themselves.
@@ -109,6 +116,22 @@ pub(crate) struct RejoinOptions {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct PinOptions {
+    /// Agree on it, or end it
+    #[arg(value_enum)]
+    pin: OnOff,
+    /// Why, for the record
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnOff {
+    On,
+    Off,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct LeaveOptions {
     #[command(flatten)]
     options: Options,
@@ -139,6 +162,13 @@ pub(crate) fn run(global: &Global, command: Command) -> Result<Exit, Failure> {
         }
         Command::Leave(it) => leave(global, &it),
         Command::Preflight(it) => preflight(global, &it),
+        Command::Pin(it) => {
+            let command = PairCommand::Pin {
+                on: it.pin == OnOff::On,
+                reason: it.reason,
+            };
+            agent_link::order_pair(global, command)
+        }
         Command::Fingerprint(options) => fingerprint(&options.path(global)),
     }
 }

@@ -21,7 +21,7 @@ mod services;
 mod subnet;
 mod vips;
 
-pub(crate) use policy::DRIFT_PER_MILLE;
+pub(crate) use policy::{DRIFT_PER_MILLE, OWN_RELAY};
 
 pub use key_file::{KeyFileError, load as load_keys, parse as parse_keys};
 pub(super) use means::RawMeans;

@@ -160,7 +160,7 @@ fn use_adapter(config: &Config, board: &mut Board, findings: &mut Findings) {
                 config.places.adapter.clone().unwrap_or(0..0),
                 format!("board {} has no bus", board.id),
             )
-            .help("what relays it has hang on GPIO lines, which are found by name; take [adapter] out"),
+            .help("its relays, if any, hang on GPIO lines, which are found by name; take [adapter] out"),
         ),
     }
 }

@@ -152,15 +152,18 @@ impl Link {
         self.next_read = self.next_read.min(now);
     }
 
-    pub(super) fn read_failed(&mut self, now: Instant, fault: &Fault, out: &mut Outbox) {
+    /// Our own look was answered, well or not. Looks that others take say nothing of whether ours has come back.
+    pub(super) fn answered(&mut self) {
         self.reading_since = None;
+    }
+
+    pub(super) fn read_failed(&mut self, now: Instant, fault: &Fault, out: &mut Outbox) {
         self.lost(now, fault, out);
         self.next_read = self.retry_at;
     }
 
     /// A good reading. Returns whether the controller restarted or its latch moved since the last one.
     pub(super) fn read(&mut self, now: Instant, generation: u32, out: &mut Outbox) -> bool {
-        self.reading_since = None;
         self.adopted = true;
         self.read_at = Some(now);
         self.next_read = now + self.read_every;
@@ -265,5 +268,25 @@ impl Link {
             Phase::Open if self.reading_since.is_some() => None,
             Phase::Open => Some(self.next_read),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_others_took_leaves_ours_under_way() {
+        let (now, mut out) = (Instant::from_millis(5), Outbox::default());
+        let mut link = Link::new(Duration::from_millis(500), now);
+        link.step_open(now, &mut out);
+        link.opened(now, Ok(Identity::default()), &mut out);
+        link.step_read(now, &mut out);
+        assert_eq!(link.waiting_since(), Some(now));
+        let later = now + Duration::from_millis(2);
+        link.read(later, 0, &mut out);
+        assert_eq!(link.waiting_since(), Some(now));
+        link.answered();
+        assert_eq!(link.waiting_since(), None);
     }
 }

@@ -219,7 +219,11 @@ impl Node {
                 }
                 self.link.opened(now, outcome, &mut self.out);
             }
-            Event::ControllerRead { outcome } => self.read(now, outcome),
+            Event::ControllerRead { outcome } => {
+                let asked = self.link.waiting_since();
+                self.link.answered();
+                self.read(now, asked, outcome);
+            }
             Event::Configured { outcome } => self.link.configure_done(now, outcome, out),
             Event::DeadManArmed { outcome } => {
                 if self.dead_man.armed(now, outcome, out) == Finding::Expired {
@@ -348,7 +352,13 @@ impl Node {
         }
     }
 
-    pub(super) fn read(&mut self, now: Instant, outcome: Result<Reading, Fault>) {
+    /// A look at the hardware, asked for at `asked` if anybody did: what was told by then can be judged by it.
+    pub(super) fn read(
+        &mut self,
+        now: Instant,
+        asked: Option<Instant>,
+        outcome: Result<Reading, Fault>,
+    ) {
         let reading = match outcome {
             Ok(reading) => reading,
             Err(fault) => {
@@ -360,13 +370,11 @@ impl Node {
         if self.link.is_lost() {
             self.segments.iter_mut().for_each(|one| one.reachable(now));
         }
-        let waiting = self.link.waiting_since();
-        let asked = waiting.unwrap_or(now);
         let mut restarted = self.link.read(now, reading.generation, &mut self.out);
         self.latch = reading.latch;
-        let finding = self
-            .dead_man
-            .read(now, asked, reading.dead_man, &mut self.out);
+        let finding =
+            self.dead_man
+                .read(now, asked.unwrap_or(now), reading.dead_man, &mut self.out);
         for (segment, read) in self.segments.iter_mut().zip(&reading.segments) {
             // Not every controller can say that it restarted; a relay that moved by itself may be all there is.
             restarted |= segment.read(now, *read, &mut self.out) == Found::Moved;
@@ -378,7 +386,7 @@ impl Node {
             self.link.configure_again();
             self.dead_man.verify_again();
         }
-        if let Some(asked) = waiting {
+        if let Some(asked) = asked {
             self.health
                 .relays_read(now, asked, &self.segments, &mut self.out);
         }

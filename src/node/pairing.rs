@@ -18,7 +18,11 @@ impl Node {
     pub(super) fn pair_event(&mut self, now: Instant, event: PairEvent) {
         if let PairEvent::FenceRead { outcome, .. } = &event {
             let outcome = outcome.clone().map(|fence| fence.reading);
-            self.read(now, outcome);
+            let asked = self
+                .pair
+                .as_ref()
+                .and_then(super::pair::Pair::looking_since);
+            self.read(now, asked, outcome);
         }
         match (&mut self.pair, event) {
             (Some(pair), event) => pair.handle(now, event, &mut self.out),

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::{Inequality, Plan, SegmentPlan, Side, TURN, settle};
 use crate::board::profile::{DeadManKind, Expiry};
-use crate::config::Site;
-use crate::config::pair::How;
+use crate::config::pair::{How, OWN_RELAY};
+use crate::config::{Site, Topology};
 use crate::node::pair::PairPolicy;
-use crate::node::pair::policy::{LeasePolicy, MeansKind, MeansPolicy, Standby, Timing};
+use crate::node::pair::policy::{LeasePolicy, MeansKind, MeansPolicy, Reach, Standby, Timing};
 use crate::node::policy::Commissioning;
 
 mod chain;
@@ -40,6 +40,9 @@ pub struct PairPlan {
     pub chain: Vec<Inequality>,
     /// What a takeover does to the survivor's relays.
     pub takeover: String,
+    /// Where the Active changes, relays move and links renegotiate.
+    #[serde(skip)]
+    relinks: bool,
     /// For each fault of the Active, how long nobody answers.
     pub outages: Vec<Outage>,
 }
@@ -94,7 +97,7 @@ struct Given {
     tracking: Option<Duration>,
 }
 
-/// Proves what can be proven; `None`: this version does not run this topology.
+/// Proves what can be proven; `None`: there is no pair.
 pub(super) fn draw(site: &Site) -> Option<PairPlan> {
     let policy = site.policy(Commissioning::Done).pair?;
     let given = Given::new(site, &policy)?;
@@ -107,7 +110,8 @@ pub(super) fn draw(site: &Site) -> Option<PairPlan> {
             .collect(),
         lease: lease(site, policy.lease),
         chain: chain::chain(&given),
-        takeover: outage::takeover(site.config.topology, policy.topology.standby).to_owned(),
+        takeover: outage::takeover(policy.topology, site.board.has_relays()).to_owned(),
+        relinks: policy.topology.standby == Standby::Cold || policy.topology.reach == Reach::Behind,
         outages: outage::outages(&given),
     })
 }
@@ -115,8 +119,7 @@ pub(super) fn draw(site: &Site) -> Option<PairPlan> {
 /// Adds what must not be run: no proof possible, a relay setting that does not fit the cabling.
 pub(super) fn judge(site: &Site, plan: &mut Plan) {
     let Some(pair) = &plan.pair else {
-        let sentence = "this version does not run a chained pair; topology = \"parallel\" or \"series\" it does";
-        return plan.refusals.push(sentence.to_owned());
+        return;
     };
     if let (LeasePlan::Refused { why }, Some(means)) = (&pair.lease, proves_nothing(site, pair)) {
         plan.refusals.push(format!(
@@ -125,6 +128,17 @@ pub(super) fn judge(site: &Site, plan: &mut Plan) {
     }
     if !site.board.has_relays() {
         plan.warnings.push(WITHOUT_RELAYS.to_owned());
+    }
+    if let Some(second) = plan
+        .segments
+        .get(1)
+        .filter(|_| site.config.topology == Topology::Chained)
+    {
+        plan.refusals.push(format!(
+            "segment {}: a chained pair has one segment: of two relays one falls first, and between the two each node \
+             is on a wire",
+            second.name
+        ));
     }
     let topology = site.config.topology;
     let judge = |segment: &SegmentPlan| settings::refusals(topology, segment);
@@ -149,7 +163,10 @@ fn proves_nothing(site: &Site, pair: &PairPlan) -> Option<&'static str> {
     if written.is_some_and(|means| means.iter().all(|means| means.how == How::PeerAgent)) {
         return Some("a silent peer's agent answers no order");
     }
-    pair.means.is_empty().then_some(if site.board.has_relays() {
+    // The gate's own relay is the gate's alone: for the other node it proves nothing.
+    let shared = |name: &&String| *name != OWN_RELAY;
+    let none = pair.means.iter().filter(shared).count() == 0;
+    none.then_some(if site.board.has_relays() {
         "this board has no fence wire"
     } else {
         "no [[means]] takes its power"
@@ -164,7 +181,7 @@ impl Given {
             timing: policy.timing,
             lease: policy.lease,
             fence: first_fence(policy).map(|means| match means.kind {
-                MeansKind::FenceWire => TURN + super::command(site).time,
+                MeansKind::FenceWire | MeansKind::OwnRelay => TURN + super::command(site).time,
                 // Somebody else's time: not before it is up is it known to have failed.
                 _ => means.hold_back + means.timeout,
             }),
@@ -186,6 +203,9 @@ fn lease(site: &Site, policy: Option<LeasePolicy>) -> LeasePlan {
     let dead_man = &site.board.dead_man;
     let why = match (policy, dead_man.kind, dead_man.expiry) {
         (Some(LeasePolicy { right, wait, .. }), _, _) => return LeasePlan::Used { right, wait },
+        _ if site.config.topology == Topology::Chained => {
+            "a node that is cut off by the other's relay does not know it, so its silence says nothing of what it does"
+        }
         (None, DeadManKind::Absent, _) if !site.board.has_relays() => {
             "nothing here ends a right to serve by itself: a machine that stands still does not count the life of its \
              addresses and answers for them when it goes on, and a watchdog that is emulated stands still with it"

@@ -10,9 +10,11 @@ use super::sweep::sweep;
 /// How it is called.
 pub const USAGE: &str = "\
 sim --pair --exhaustive [--faults COUNT] [--late COUNT] [--minutes COUNT]
-sim [--pair [--wires drawn|apart] | --board BOARD] [--mode storm|heal] [--seed SEED [--film LINES] | --first SEED --seeds COUNT] [--threads COUNT]
+sim [--pair [--wires drawn|apart|chained|pinned] | --board BOARD] [--mode storm|heal] [--seed SEED [--film LINES] | --first SEED --seeds COUNT] [--threads COUNT]
   --pair     worlds of two nodes: any faults on hosts, controllers, cables and links
-  --wires    of a pair: with relays, side by side or one behind the other as drawn (drawn), or without relays (apart)
+  --wires    of a pair: with relays, side by side or one behind the other as drawn (drawn), without relays (apart),
+             or the second reached through the first one's relays (chained);
+             all but the first are also pinned now and then, and nothing else is different in (pinned)
   --exhaustive  all courses of a pair in beats, not drawn worlds: no more --faults (1) and things that come --late (0)
              in one course, at most --minutes (60) for a hot pair and for a cold one; lines of progress on stderr
   --board    a board of the catalogue, or `ideal`; without it, all of them in turn

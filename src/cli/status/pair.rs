@@ -63,6 +63,9 @@ fn right(pair: &PairStatus, now: Instant) -> String {
                 span(until.since(now))
             )
         }
+        (Role::Active, _, _) if pair.pinned => {
+            format!("{proof}; lasts while it is pinned: the peer promised not to take over")
+        }
         (Role::Active, _, _) => format!("{proof}; lasts while the peer is isolated"),
         _ => "none: this node does not serve".to_owned(),
     }

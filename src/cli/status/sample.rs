@@ -80,6 +80,7 @@ pub(in crate::cli) fn backup() -> PairStatus {
         quarantined: false,
         bound: false,
         right_until: None,
+        pinned: false,
         peer_off: false,
         claim: None,
         peer: Some(PeerStatus {

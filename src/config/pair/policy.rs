@@ -12,7 +12,7 @@ use super::{How, Pair, PairMeans, Standby, TimingProfile};
 use crate::board::profile::{DeadManKind, Expiry};
 use crate::config::{Site, Topology as Cabling};
 use crate::node::pair::policy::{
-    LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, Timing, Topology,
+    LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, Reach, Timing, Topology,
 };
 use crate::node::pair::preflight::{PARTS, agreement};
 use crate::node::pair::{PairPolicy, SyncPolicy};
@@ -20,11 +20,13 @@ use crate::wire::{Digest, Side, Versions};
 
 /// Version of the pair's rules.
 const PROTOCOL: u16 = 1;
+/// Name of the means that nobody writes.
+pub(crate) const OWN_RELAY: &str = "own-relay";
 /// Bound on how far two clocks drift apart, parts per thousand. Quartz is ten times better.
 pub(crate) const DRIFT_PER_MILLE: u32 = 1;
 
 impl Pair {
-    /// What the node is told of its pair. `None`: this version cannot run this topology.
+    /// What the node is told of its pair. `None`: this topology is no pair's.
     pub(in crate::config) fn policy(&self, site: &Site) -> Option<PairPolicy> {
         let topology = self.topology(site.config.topology)?;
         let scale = self.scale();
@@ -53,6 +55,13 @@ impl Pair {
                 software: software(),
                 firmware: [0; 3],
             },
+            relink: match topology.reach {
+                Reach::Behind => (site.config.segments.iter())
+                    .map(|segment| segment.relink)
+                    .max()
+                    .unwrap_or_default(),
+                Reach::Own | Reach::Gate => Duration::ZERO,
+            },
             services: self.services.as_ref().map(|services| services.failed),
             sync: site.config.sync.as_ref().map(|_| SyncPolicy {
                 required: self.sync_required.clone(),
@@ -68,6 +77,11 @@ impl Pair {
         timing: Timing,
         lease: Option<LeasePolicy>,
     ) -> [Digest; PARTS.len()] {
+        let agreed = match topology.reach {
+            Reach::Own => topology,
+            // One wire, seen from its two ends.
+            Reach::Gate | Reach::Behind => Topology::CHAINED_GATE,
+        };
         let segments = site.config.segments.iter();
         let cabling: Vec<_> = segments.clone().map(|it| (&it.name, it.fail)).collect();
         let links = self.links.iter();
@@ -86,12 +100,22 @@ impl Pair {
         let ports: Vec<_> = segments.map(|it| &it.ports).collect();
         let interfaces: Vec<_> = links.map(|link| &link.interface).collect();
         [
-            digest(&(PROTOCOL, &site.board.id, topology, cabling)),
-            digest(&(timing, lease)),
+            digest(&(PROTOCOL, &site.board.id, agreed, cabling)),
+            self.times_digest(timing, lease),
             digest(&ways),
             digest(&vips),
             digest(&(ports, interfaces)),
         ]
+    }
+
+    /// Lists of means that take the same time all together are not the same list. One that nobody wrote is the board's.
+    fn times_digest(&self, timing: Timing, lease: Option<LeasePolicy>) -> Digest {
+        let Some(written) = &self.means else {
+            return digest(&(timing, lease));
+        };
+        let beat = self.scale();
+        let means: Vec<MeansPolicy> = written.iter().map(|means| means.policy(beat)).collect();
+        digest(&(timing, lease, means))
     }
 
     /// The primary's first, on both nodes.
@@ -108,7 +132,12 @@ impl Pair {
             (Cabling::Parallel, Standby::Cold) => Some(Topology::PARALLEL_COLD),
             (Cabling::Series, _) => Some(Topology::SERIES),
             (Cabling::Apart, _) => Some(Topology::APART),
-            (Cabling::Inline | Cabling::Chained, _) => None,
+            // The primary's relay lies in the wire, the secondary is behind it.
+            (Cabling::Chained, _) => Some(match self.node {
+                Side::Preferred => Topology::CHAINED_GATE,
+                Side::Other => Topology::CHAINED_BEHIND,
+            }),
+            (Cabling::Inline, _) => None,
         }
     }
 
@@ -123,15 +152,23 @@ impl Pair {
             })
     }
 
-    /// As written; else a board with a fence output confirms by its own lines.
+    /// As written; else a board with a fence output confirms by its own lines. A relay that lies in the peer's wire comes
+    /// after them.
     fn means(&self, site: &Site, beat: Duration) -> Vec<MeansPolicy> {
-        let Some(written) = &self.means else {
-            let wire = MeansPolicy::plain("fence-wire", MeansKind::FenceWire, beat * 8);
-            let wire = site.board.fence.is_some().then_some(wire);
-            return wire.into_iter().collect();
+        let mut means: Vec<MeansPolicy> = match &self.means {
+            None => {
+                let wire = MeansPolicy::plain("fence-wire", MeansKind::FenceWire, beat * 8);
+                let wire = site.board.fence.is_some().then_some(wire);
+                wire.into_iter().collect()
+            }
+            Some(written) => written.iter().map(|means| means.policy(beat)).collect(),
         };
-        let means = written.iter();
-        means.map(|means| means.policy(beat)).collect()
+        if site.config.topology == Cabling::Chained && self.node == Side::Preferred {
+            // Last: what holds the peer's latch tells it that it is fenced, and keeps it from fencing back.
+            let limit = beat * 8 + CLOSE;
+            means.push(MeansPolicy::plain(OWN_RELAY, MeansKind::OwnRelay, limit));
+        }
+        means
     }
 
     /// In heartbeats: silence of five is suspicious, four more are the Active's lead.
@@ -181,6 +218,8 @@ impl PairMeans {
     }
 }
 
+/// A ticket refused, another taken, the relay's way and looks.
+const CLOSE: Duration = Duration::from_millis(200);
 /// For a BMC that thinks.
 const PROGRAM: Duration = Duration::from_secs(10);
 /// From the end of a program's time to the answer.
@@ -202,6 +241,10 @@ fn lease(
     tries: Duration,
     vip_lifetime: Duration,
 ) -> Option<LeasePolicy> {
+    if site.config.topology == Cabling::Chained {
+        // Who is behind the other's relay is cut off without knowing it: it would claim by a lease that still runs.
+        return None;
+    }
     let dead_man = &site.board.dead_man;
     if dead_man.kind != DeadManKind::Deadline || dead_man.expiry != Expiry::Sticky {
         return None;

@@ -10,6 +10,8 @@ use super::guard::{self, Guard};
 use super::ladder::{Ladder, Power, Standing};
 use super::means::Fenced;
 use super::orders::Target;
+use super::pin::Promise;
+use super::policy::Reach;
 use super::proof::Proof;
 use super::retries::{Company, Retries};
 use super::vips::Serve;
@@ -128,6 +130,10 @@ impl Pair {
         self.ledger.change(|memory| {
             memory.last_active = true;
             memory.fenced = false;
+            if let Promise::Given { .. } = memory.promise {
+                // It serves by a person's word: there is nothing left to keep.
+                memory.promise = Promise::None;
+            }
         });
         self.note_handover(now);
         self.tell_role(now, Role::Active, epoch, &proof, out);
@@ -173,6 +179,7 @@ impl Pair {
         if !guard::holds(Guard::FoundCut) {
             return None;
         }
+        let active = self.active.as_ref()?;
         if ground.latch == Latch::Latched {
             return Some("found latched by the peer".to_owned());
         }
@@ -181,6 +188,9 @@ impl Pair {
         }
         if ground.dead_man == Behind::Missing {
             return Some("the dead-man is not behind it any more".to_owned());
+        }
+        if self.peer_has_the_wire(now, active.epoch) {
+            return Some("the peer serves, and this node is behind its relays".to_owned());
         }
         let drop_at = self.lease.drop_at(self.peer.acked_sent_at());
         if drop_at.is_some_and(|at| now >= at) {
@@ -194,12 +204,26 @@ impl Pair {
         (leaving && waited).then(|| "taken out of service".to_owned())
     }
 
+    /// Cut off by the peer's relays, which nothing here can see; only that it serves tells. What it said before we took
+    /// over is of an older epoch.
+    fn peer_has_the_wire(&self, now: Instant, epoch: u64) -> bool {
+        let behind = self.policy.topology.reach == Reach::Behind;
+        let serves = self.peer.last().filter(|peer| peer.role == Role::Active);
+        let newer = serves.is_some_and(|peer| peer.epoch > epoch);
+        let for_long = self.talking_for(now, self.policy.timing.join_after);
+        behind && serves.is_some() && (newer || for_long)
+    }
+
     /// Binds to the lease once the peer can acknowledge; is freed while the peer is isolated.
     fn step_bond(&mut self, now: Instant, ground: &Ground) {
         let both_ways = self.talking_for(now, self.policy.timing.join_after);
         let peer_idle = self.peer_idle();
         let agrees = self.agrees();
         let found = self.means.found_held();
+        let promised = self.has_promise();
+        if promised {
+            self.lease.unbind();
+        }
         let Some(active) = &mut self.active else {
             return;
         };
@@ -212,10 +236,10 @@ impl Pair {
             return;
         }
         // In this order: bind, let go (by no longer wanting the hold), and only then is its generation named.
-        if !self.lease.bound() && agrees && !ground.arming {
+        if !self.lease.bound() && agrees && !ground.arming && !promised {
             self.lease.bind();
         }
-        if self.lease.bound() || self.lease.policy().is_none() || !agrees {
+        if self.lease.bound() || self.lease.policy().is_none() || !agrees || promised {
             active.fenced = None;
         }
     }
@@ -225,6 +249,8 @@ impl Pair {
         let suspect = self.peer_suspect(now, super::As::Active);
         let talking = self.talking(now);
         let left = self.peer.last().is_some_and(|peer| peer.flags.leaving);
+        // Who promised not to claim need not be kept from it.
+        let suspect = suspect && !self.has_promise();
         let Some(active) = &mut self.active else {
             return;
         };
@@ -273,10 +299,12 @@ impl Pair {
             .is_some_and(|order| order.to == Target::Peer);
         let leaving = self.leaving_since.is_some();
         let unserved = self.services_object();
-        let yield_after = self.policy.timing.yield_after;
+        let (yield_after, relink) = (self.policy.timing.yield_after, self.policy.relink);
         let Some(active) = &mut self.active else {
             return;
         };
+        // Dark by the move that gave it the wire, it is no worse for it; and given back, the peer's ports go dark.
+        let better = better && now.since(active.since) >= relink;
         active.unwell_since = better.then(|| active.unwell_since.unwrap_or(now));
         let unwell = active
             .unwell_since

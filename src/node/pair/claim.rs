@@ -84,6 +84,11 @@ impl Claim {
         }
     }
 
+    /// It may have its relays closed as a means: before its own proof is complete.
+    pub(super) fn fences(&self) -> bool {
+        matches!(self.stage, Stage::Fencing { .. } | Stage::Checking { .. })
+    }
+
     /// The means being tried.
     pub(super) fn ladder(&mut self) -> Option<&mut Ladder> {
         match &mut self.stage {

@@ -220,11 +220,18 @@ impl Pair {
         }
         let (mut left, mut skipped) = (VecDeque::new(), Vec::new());
         for (index, means) in all.iter().enumerate() {
-            if means.kind != MeansKind::External {
-                left.push_back(index);
-                continue;
-            }
-            let remark = "it takes power, and only a person gives it back; name it to try it";
+            let remark = match means.kind {
+                MeansKind::External => {
+                    "it takes power, and only a person gives it back; name it to try it"
+                }
+                MeansKind::OwnRelay => {
+                    "while this node serves they are closed, and read so all the time"
+                }
+                _ => {
+                    left.push_back(index);
+                    continue;
+                }
+            };
             skipped.push(TestedMeans {
                 name: means.name.clone(),
                 verdict: TestVerdict::NotTried,
@@ -339,7 +346,7 @@ impl Pair {
         let latched = self.peer.last().is_some_and(|peer| peer.flags.latched);
         let shown = match kind {
             MeansKind::FenceWire | MeansKind::PeerController => latched,
-            MeansKind::PeerAgent => true,
+            MeansKind::PeerAgent | MeansKind::OwnRelay => true,
             MeansKind::External => silent,
         };
         let late = now.since(since) >= SHOWS_MAX;

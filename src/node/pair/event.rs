@@ -280,6 +280,13 @@ pub enum PairCommand {
         /// Why.
         reason: String,
     },
+    /// Both agree that nothing moves by itself, or end that. Asked of the Active; answered when both have saved it.
+    Pin {
+        /// Agree, or end it.
+        on: bool,
+        /// Why.
+        reason: String,
+    },
     /// "The peer is off the wire; I have seen it."
     ConfirmPeerDead {
         /// Why it is known.

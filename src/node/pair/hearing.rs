@@ -121,7 +121,7 @@ impl Pair {
                 self.lease.heard(now, &heartbeat);
                 self.sync.heard(now, &heartbeat.sync_roots);
                 self.peer.take(now, &self.clock, us, heartbeat, acknowledge);
-                if self.lease.bound() || !self.agrees() {
+                if self.lease.bound() || !self.agrees() || self.has_promised() {
                     self.lease.forfeit();
                 }
             }
@@ -146,7 +146,7 @@ impl Pair {
                 }
             }
             Message::Introduction(told) => self.introduced(now, envelope.boot, told, out),
-            Message::Pin(_) => {}
+            Message::Pin(pin) => self.heard_pin(now, pin),
         }
     }
 

@@ -160,9 +160,15 @@ impl Ladder {
     pub(super) fn peer_answered(&mut self, answer: FenceAnswer, all: &AllMeans) {
         if let Rung::Out { means, .. } = self.rung
             && answer.nonce == self.nonce
-            && let Some(fenced) = all.confirmed_by_peer(means, answer.outcome)
+            && self.awaits_peer(all).is_some()
         {
-            self.rung = Rung::Done(fenced);
+            self.rung = match all.confirmed_by_peer(means, answer.outcome) {
+                Some(fenced) => Rung::Done(fenced),
+                None => {
+                    self.unconfirmed = true;
+                    self.fail(means, "the peer cannot prove that it is off the wire", all)
+                }
+            };
         }
     }
 
@@ -179,7 +185,8 @@ impl Ladder {
             self.rung = Rung::Free;
         }
         if let Rung::Out { means, after, .. } = self.rung
-            && let Some(fenced) = all.confirmed_by_wire(means, after)
+            && let Some(fenced) = (all.confirmed_by_wire(means, after))
+                .or_else(|| all.confirmed_by_own_relays(means, after))
         {
             self.rung = Rung::Done(fenced);
         }
@@ -244,22 +251,25 @@ impl Ladder {
             return;
         };
         let until = now + policy.timeout;
-        let by_message = policy.kind == MeansKind::PeerAgent;
+        let kind = policy.kind;
         if let Err(why) = all.usable(now, means, talking) {
             self.tried.push(format!("{}: {why}", policy.name));
             return;
         }
         all.fire(now, means, self.nonce, out);
         // The peer's agent is asked by message, not by an adapter; no look at a controller counts.
-        self.rung = if by_message {
-            let after = u64::MAX;
-            Rung::Out {
-                means,
-                until,
-                after,
+        let out = |after| Rung::Out {
+            means,
+            until,
+            after,
+        };
+        self.rung = match kind {
+            MeansKind::PeerAgent => out(u64::MAX),
+            // The segments close by themselves; what counts is that they are seen closed.
+            MeansKind::OwnRelay => out(all.next_look()),
+            MeansKind::FenceWire | MeansKind::PeerController | MeansKind::External => {
+                Rung::Fired { means, until }
             }
-        } else {
-            Rung::Fired { means, until }
         };
     }
 

@@ -40,6 +40,10 @@ impl Pair {
                 "the peer could not take over now".to_owned(),
             );
         }
+        if self.pinned() {
+            let sentence = "takeovers are pinned: nothing moves by itself until a person ends that";
+            say(Summary::Yellow, sentence.to_owned());
+        }
         for differs in self.disagreements() {
             say(Summary::Yellow, differs.to_string());
         }

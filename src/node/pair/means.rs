@@ -29,7 +29,7 @@ pub(super) struct AllMeans {
     means: Vec<Means>,
     sight: Option<Sight>,
     looks: u64,
-    looking: Option<u64>,
+    looking: Option<(u64, Instant)>,
     look_at: Instant,
     pub(super) fault: Option<String>,
     /// One that did not work does.
@@ -164,6 +164,11 @@ impl AllMeans {
         self.looks + 1
     }
 
+    /// When the look that is under way was asked for.
+    pub(super) fn looking_since(&self) -> Option<Instant> {
+        self.looking.map(|(_, since)| since)
+    }
+
     /// Whether `means` may be fired, or why not. `talking`: both directions to the peer work.
     pub(super) fn usable(&self, now: Instant, means: usize, talking: bool) -> Result<(), String> {
         let Some(means) = self.means.get(means) else {
@@ -190,7 +195,10 @@ impl AllMeans {
         {
             means.held = Held::Ordered;
         }
-        if self.policy(means).map(|policy| policy.kind) != Some(MeansKind::PeerAgent) {
+        let adapter = self
+            .policy(means)
+            .is_some_and(|policy| policy.kind.has_adapter());
+        if adapter {
             out.pair(PairAction::Fence {
                 nonce,
                 means,
@@ -204,6 +212,13 @@ impl AllMeans {
         let sight = self.sight.filter(|sight| sight.number >= after)?;
         let proven = sight.hold == Hold::Acknowledged || !guard::holds(Guard::SilenceIsNoProof);
         proven.then(|| self.fenced(means, MeansKind::FenceWire))?
+    }
+
+    /// Our own relays read closed, in a look that began after the order: the peer's wire ends here.
+    pub(super) fn confirmed_by_own_relays(&self, means: usize, after: u64) -> Option<Fenced> {
+        let sight = self.sight.filter(|sight| sight.number >= after)?;
+        let closed = sight.place == Place::Closed && sight.latch != Latch::Latched;
+        closed.then(|| self.fenced(means, MeansKind::OwnRelay))?
     }
 
     /// Another means says that it is done and verified.
@@ -277,7 +292,7 @@ impl AllMeans {
 
     /// A look was answered.
     pub(super) fn saw(&mut self, now: Instant, number: u64, outcome: Result<FenceReading, Fault>) {
-        if self.looking != Some(number) {
+        if self.looking.is_none_or(|(looking, _)| looking != number) {
             return;
         }
         self.looking = None;
@@ -301,6 +316,7 @@ impl AllMeans {
             acknowledge: reading.acknowledge,
         });
         self.prove_wire(now, reading.hold, reading.acknowledge);
+        self.prove_own_relays(now);
     }
 
     /// The wire is proven by looking: the controller answers, and the acknowledge does not read "cut" while nobody
@@ -316,6 +332,21 @@ impl AllMeans {
                     Some("the acknowledge line reads cut although nobody holds".to_owned());
             } else {
                 self.recovered |= means.proven(now, self.timing.probe_stale_after);
+            }
+        }
+    }
+
+    /// Own relays are proven by looking: all of them somewhere, and nobody holds them there.
+    fn prove_own_relays(&mut self, now: Instant) {
+        let Some(sight) = self.sight else { return };
+        let own = |means: &&mut Means| means.policy.kind == MeansKind::OwnRelay;
+        for means in self.means.iter_mut().filter(own) {
+            if sight.latch == Latch::Latched {
+                means.fault = Some("the peer holds this node's latch".to_owned());
+            } else if matches!(sight.place, Place::Closed | Place::Cut) {
+                self.recovered |= means.proven(now, self.timing.probe_stale_after);
+            } else {
+                means.fault = Some(format!("the own relays are {}", sight.place));
             }
         }
     }
@@ -393,7 +424,7 @@ impl AllMeans {
         }
         if self.looking.is_none() && now >= self.look_at {
             self.looks += 1;
-            self.looking = Some(self.looks);
+            self.looking = Some((self.looks, now));
             out.pair(PairAction::ReadFence {
                 sequence: self.looks,
             });
@@ -415,6 +446,11 @@ impl AllMeans {
 }
 
 impl MeansKind {
+    /// Whether an adapter carries it out, and not a message or the node's own segments.
+    fn has_adapter(self) -> bool {
+        !matches!(self, Self::PeerAgent | Self::OwnRelay)
+    }
+
     /// Whether there is something to withdraw: a level, or a program that still runs.
     fn holds(self) -> bool {
         matches!(

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::{PairAction, SavedPair};
+use super::pin::Promise;
 use crate::node::outbox::Outbox;
 
 /// Everything that survives.
@@ -24,6 +25,17 @@ pub struct PairMemory {
     /// It took the peer's power and has not heard it since: somebody has to give it back.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub peer_off: bool,
+    /// What the two have promised each other.
+    #[serde(default, skip_serializing_if = "Promise::is_none")]
+    pub promise: Promise,
+    /// Rounds of promises this node has asked for; each number is used once.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pin_rounds: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The memory and its way to the disk.
@@ -85,6 +97,11 @@ impl Ledger {
         self.wanted
     }
 
+    /// What is durable here.
+    pub(super) fn saved(&self) -> PairMemory {
+        self.saved
+    }
+
     /// The highest epoch that is durable here.
     pub(super) fn saved_epoch(&self) -> u64 {
         self.saved.epoch
@@ -123,6 +140,9 @@ impl Ledger {
                 // What could not be saved is not wanted any more: asking again at once would only spin.
                 let epoch = self.saved.epoch;
                 self.wanted.epoch = epoch;
+                // Nor may a promise be told of that is not kept.
+                self.wanted.promise = self.saved.promise;
+                self.wanted.pin_rounds = self.saved.pin_rounds;
                 self.saved = PairMemory {
                     epoch,
                     ..self.wanted

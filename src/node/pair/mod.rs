@@ -37,6 +37,7 @@ mod means;
 pub mod memory;
 mod orders;
 mod peer;
+mod pin;
 pub mod policy;
 pub mod preflight;
 mod proof;
@@ -57,6 +58,7 @@ pub use event::{
     Probed, SavedPair, ServicesWanted,
 };
 pub use memory::PairMemory;
+pub use pin::Promise;
 pub use policy::PairPolicy;
 pub use refusal::Refusal;
 pub use status::PairStatus;
@@ -75,6 +77,7 @@ use means::AllMeans;
 use memory::Ledger;
 use orders::Switchover;
 use peer::Peer;
+use pin::Pinning;
 use policy::Standby;
 use retries::Retries;
 use services::Services;
@@ -109,6 +112,7 @@ pub(super) struct Pair {
     claim: Option<Claim>,
     active: Option<Active>,
     switchover: Option<Switchover>,
+    pinning: Pinning,
     /// The fence test under way, or the last one.
     drill: Option<Drill>,
     /// The own hardware as of the last turn.
@@ -173,6 +177,7 @@ impl Pair {
             claim: None,
             active: None,
             switchover: None,
+            pinning: Pinning::default(),
             drill: None,
             ground: None,
             generation: None,
@@ -218,6 +223,7 @@ impl Pair {
         self.step_join(now);
         self.step_vips(now, out);
         self.step_word(now, out);
+        self.step_pin(now, out);
         self.step_drill(now, out);
         self.step_services(now, out);
         self.reserve_epoch(now);

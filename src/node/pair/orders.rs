@@ -2,6 +2,7 @@
 
 use super::Pair;
 use super::event::PairCommand;
+use super::refusal::Refusal;
 use crate::node::action::Action;
 use crate::node::event::Actor;
 use crate::node::outbox::Outbox;
@@ -63,6 +64,9 @@ impl Pair {
                 });
                 Ok(())
             }
+            PairCommand::Pin { on, reason } => {
+                self.order_pin(now, request, &actor, (on, reason), out)
+            }
             PairCommand::ConfirmPeerDead { reason } => {
                 self.peer_confirmed_dead(now, request, actor, reason, out)
             }
@@ -81,6 +85,7 @@ impl Pair {
         reason: String,
         out: &mut Outbox,
     ) -> Result<(), String> {
+        self.pin_refuses()?;
         if self.switchover.is_some() {
             return Err("a switchover is under way already".to_owned());
         }
@@ -123,7 +128,9 @@ impl Pair {
         if self.talking(now) {
             return Err("the peer is heard both ways: it is not dead".to_owned());
         }
-        if let Some(why) = self.own_objections(now).first() {
+        // A promise is not to claim by itself; this is by a person's word.
+        let objections = self.own_objections(now);
+        if let Some(why) = objections.iter().find(|why| **why != Refusal::Pinned) {
             return Err(why.to_string());
         }
         let by = actor.name;

@@ -36,6 +36,10 @@ pub struct PairPolicy {
     pub agreement: Digest,
     /// What runs here.
     pub versions: Versions,
+    /// For so long after this node began to serve its ports may be dark without its being unwell: the *peer's* relay gave
+    /// it the wire. Zero where that moves nothing of ours.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub relink: Duration,
     /// Units are bound to the role, and what it means if they do not start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub services: Option<ServicesFailed>,
@@ -63,6 +67,28 @@ pub struct Topology {
     pub standby: Standby,
     /// What a failing check does to the relays of a node that does not serve.
     pub unwell: Unwell,
+    /// Whether one node's relays decide over the other's wire.
+    #[serde(default, skip_serializing_if = "Reach::is_own")]
+    pub reach: Reach,
+}
+
+/// Whether one node's relays decide over the other's wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// Each has a way of its own.
+    #[default]
+    Own,
+    /// Our relays, closed, keep the peer off the wire: by physics, whatever it does.
+    Gate,
+    /// The peer's relays, closed, keep us off it; we cannot tell.
+    Behind,
+}
+
+impl Reach {
+    fn is_own(&self) -> bool {
+        *self == Self::Own
+    }
 }
 
 /// Where a Backup's relays are.
@@ -157,6 +183,8 @@ pub struct ProbePolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MeansKind {
+    /// Our own relays, closed, take the peer's wire away.
+    OwnRelay,
     /// Our controller holds the peer's latch over the fence cable and reads its acknowledge.
     FenceWire,
     /// The peer's controller over a second bus: held until withdrawn.
@@ -200,20 +228,35 @@ impl Topology {
         fenced: CutState::Disconnect,
         standby: Standby::Hot,
         unwell: Unwell::StaysClosed,
+        reach: Reach::Own,
     };
     /// Side by side, the Backup dark.
     pub const PARALLEL_COLD: Self = Self {
         fenced: CutState::Disconnect,
         standby: Standby::Cold,
         unwell: Unwell::IsCut,
+        reach: Reach::Own,
     };
     /// Both in one wire; what does not serve is a plain wire.
     pub const SERIES: Self = Self {
         fenced: CutState::Bypass,
         standby: Standby::Cold,
         unwell: Unwell::IsCut,
+        reach: Reach::Own,
     };
 
+    /// In the wire, with the other behind it: what does not serve is the other's wire.
+    pub const CHAINED_GATE: Self = Self {
+        reach: Reach::Gate,
+        ..Self::SERIES
+    };
+    /// Reached through the other's relays.
+    pub const CHAINED_BEHIND: Self = Self {
+        fenced: CutState::Bypass,
+        standby: Standby::Hot,
+        unwell: Unwell::StaysClosed,
+        reach: Reach::Behind,
+    };
     /// No relays: who does not serve is off the wire, and nothing can be cut. What is said of relays here is true of none.
     pub const APART: Self = Self::PARALLEL_HOT;
 

@@ -17,7 +17,7 @@ const PART_BYTES: usize = 3;
 /// Parts of the settings both nodes must share, as people call them, in the order of the digest.
 pub const PARTS: [&str; 5] = [
     "how they are cabled (topology, standby, what segments fail to)",
-    "times (profile, heartbeat and suspicion, vip_lifetime_s, what the board's lease makes of them)",
+    "times and means (profile, heartbeat and suspicion, vip_lifetime_s, the [[means]] in their order, the board's lease)",
     "links (names, and which address is whose)",
     "virtual addresses (and the interfaces they are on)",
     "interface names (of segments' ports and links)",
@@ -232,6 +232,7 @@ mod tests {
                 look_every: ms(2),
             },
             means: Vec::new(),
+            relink: Duration::ZERO,
             services: None,
             sync: None,
             lease: None,

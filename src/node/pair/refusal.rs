@@ -59,6 +59,8 @@ pub enum Refusal {
     Disagreement(String),
     /// The peer was asked and said no.
     Declined(DeclineReason),
+    /// Both agreed that nothing moves by itself.
+    Pinned,
     /// A word of ours is owed to the peer.
     WordOwed,
     /// Categories that a takeover waits for are not known to be the peer's, one sentence each.
@@ -112,6 +114,9 @@ impl fmt::Display for Refusal {
             }
             Self::Disagreement(what) => write!(f, "the nodes differ in {what}"),
             Self::Declined(reason) => write!(f, "the peer declined: {}", sentence(*reason)),
+            Self::Pinned => f.write_str(
+                "both nodes agreed that nothing moves by itself; `fencepost pair pin off` on the Active ends that",
+            ),
             Self::WordOwed => f.write_str("this node is giving its word to the peer"),
             Self::NotInSync(why) => write!(
                 f,

@@ -63,7 +63,7 @@ impl Pair {
     pub(super) fn flags(&self, now: Instant, ground: &Ground) -> Flags {
         Flags {
             maintenance: ground.out_of_service.is_some(),
-            pinned: false,
+            pinned: self.pinned(),
             quarantined: self.quarantined,
             bound: self.lease.bound(),
             preferred: self.preferred(),

@@ -34,6 +34,9 @@ pub struct PairStatus {
     /// This node took the peer's power and has not heard it since: it stays off until somebody gives it back.
     #[serde(default)]
     pub peer_off: bool,
+    /// Both agreed that nothing moves by itself.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub pinned: bool,
     /// The claim under way, in words.
     pub claim: Option<String>,
     /// The peer.
@@ -155,6 +158,7 @@ impl Pair {
             bound: self.lease.bound(),
             right_until: self.lease.right_until(self.peer.acked_sent_at()),
             peer_off: self.ledger.wanted().peer_off,
+            pinned: self.pinned(),
             claim: self.claim.as_ref().map(super::Claim::describe),
             peer: self.peer_status(),
             talking: self.talking(now),

@@ -217,6 +217,9 @@ impl Pair {
         if ground.health.failing > 0 {
             found.push(Refusal::Unwell(ground.health.failing));
         }
+        if self.has_promised() {
+            found.push(Refusal::Pinned);
+        }
         if self.word.owes() {
             found.push(Refusal::WordOwed);
         }

@@ -4,7 +4,7 @@ use super::claim::Claim;
 use super::drill::Drill;
 use super::guard::{self, Guard};
 use super::lease::Relay;
-use super::policy::{Standby, Unwell};
+use super::policy::{MeansKind, Standby, Unwell};
 use super::proof::Proof;
 use super::{As, KickRight, Pair, Wish};
 use crate::board::controller::{CloseProof, Ticket};
@@ -26,12 +26,22 @@ impl Pair {
             (Standby::Hot, Some(_)) => Wish::Keep,
             (Standby::Hot, None) if self.may_close_idle() => Wish::Close(CloseProof::NotServing),
             (Standby::Hot, None) => Wish::Keep,
+            // The close *is* the fence; whether it gives a right to serve is read afterwards.
+            (Standby::Cold, Some(claim)) if self.fences_by_own_relays(claim) => {
+                Wish::Close(CloseProof::NotServing)
+            }
             (Standby::Cold, Some(claim)) if claim.needs_closed() => {
                 let proof = claim.proof().map(Proof::to_close);
                 proof.map_or(Wish::Keep, Wish::Close)
             }
             (Standby::Cold, _) => Wish::Cut,
         }
+    }
+
+    fn fences_by_own_relays(&self, claim: &Claim) -> bool {
+        let means = claim.means().filter(|_| claim.fences());
+        let policy = means.and_then(|means| self.means.policy(means));
+        policy.is_some_and(|policy| policy.kind == MeansKind::OwnRelay)
     }
 
     fn may_close_idle(&self) -> bool {
@@ -55,6 +65,11 @@ impl Pair {
     /// An arm reaches a whole window ahead, whenever it is carried out: never while a lease ends sooner.
     pub(in crate::node) fn may_arm(&self) -> bool {
         self.settled && !self.lease.bound()
+    }
+
+    /// When the look at the fence lines that is under way was asked for.
+    pub(in crate::node) fn looking_since(&self) -> Option<Instant> {
+        self.means.looking_since()
     }
 
     pub(in crate::node) fn is_active(&self) -> bool {

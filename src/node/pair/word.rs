@@ -10,6 +10,7 @@ use core::time::Duration;
 use super::Pair;
 use super::event::PairAction;
 use super::guard::{self, Guard};
+use super::policy::MeansKind;
 use crate::node::outbox::Outbox;
 use crate::node::time::Instant;
 use crate::wire::{
@@ -56,6 +57,8 @@ struct Owed {
 struct Obeying {
     nonce: u64,
     boot: BootId,
+    /// When it first came.
+    since: Instant,
     /// When it was last repeated.
     asked_at: Instant,
     /// Whether that one has been answered.
@@ -178,9 +181,12 @@ impl Pair {
             self.step_down(now, "the peer ordered a fence", out);
         }
         self.lease.forfeit();
+        let repeated = |old: &Obeying| old.nonce == order.nonce && old.boot == boot;
+        let first = self.word.obeying.filter(repeated);
         self.word.obeying = Some(Obeying {
             nonce: order.nonce,
             boot,
+            since: first.map_or(now, |old| old.since),
             asked_at: now,
             answered: false,
         });
@@ -193,6 +199,7 @@ impl Pair {
             // It stands where it wanted to; beside it a Backup may close.
             self.word.obeying.take_if(|order| order.answered);
         }
+        self.admit_unproven(now, out);
         let peer = self.peer.boot();
         let same_peer = |boot: BootId| peer == Some(boot);
         let quiet = self.vips.quiet() || !guard::holds(Guard::AnswersQuiet);
@@ -224,6 +231,36 @@ impl Pair {
             };
             self.send(now, Message::FenceAnswer(answer), out);
         }
+    }
+
+    /// Ordered to cut ourselves, and after most of the time that the peer waits for it not seen to be: it has to know, and
+    /// go on to its next means.
+    fn admit_unproven(&mut self, now: Instant, out: &mut Outbox) {
+        let patience = self.cut_patience();
+        let proven = self.vips.quiet() && self.stands_cut();
+        let peer = self.peer.boot();
+        let Some(order) = self.word.obeying.as_mut().filter(|order| {
+            !order.answered
+                && !proven
+                && peer == Some(order.boot)
+                && now.since(order.since) >= patience
+        }) else {
+            return;
+        };
+        order.answered = true;
+        let answer = FenceAnswer {
+            nonce: order.nonce,
+            outcome: FenceOutcome::Unproven,
+        };
+        self.send(now, Message::FenceAnswer(answer), out);
+    }
+
+    /// Three quarters of what both nodes give the peer's agent.
+    fn cut_patience(&self) -> Duration {
+        let mut means = self.policy.means.iter();
+        let agent = means.find(|means| means.kind == MeansKind::PeerAgent);
+        let whole = agent.map_or(self.policy.timing.heartbeat_every * 8, |it| it.timeout);
+        whole * 3 / 4
     }
 
     /// Sends a message with the next counter over every link.

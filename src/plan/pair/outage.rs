@@ -5,13 +5,16 @@ use core::time::Duration;
 use super::super::chain::{ms, side};
 use super::super::{RELINK, TURN};
 use super::{Given, Outage};
-use crate::config::Topology;
-use crate::node::pair::policy::Standby;
+use crate::node::pair::policy::{Reach, Standby, Topology};
 
 /// What a takeover does to the survivor's relays.
-pub(super) fn takeover(topology: Topology, standby: Standby) -> &'static str {
-    match standby {
-        Standby::Hot if topology == Topology::Apart => {
+pub(super) fn takeover(topology: Topology, relays: bool) -> &'static str {
+    match topology.standby {
+        Standby::Hot if topology.reach == Reach::Behind => {
+            "moves no relay of the survivor and waits for the other's to fall to Bypass: its links renegotiate, which is \
+             physics and not in the times below"
+        }
+        Standby::Hot if !relays => {
             "moves the addresses and nothing else: no link goes down, milliseconds"
         }
         Standby::Hot => "moves no relay of the survivor: no link goes down, milliseconds",
@@ -98,8 +101,8 @@ fn outage(what: &str, steps: &[&[(Duration, &str)]]) -> Outage {
 }
 
 /// What copper adds where relays moved, in words; `None` where none does.
-pub(super) fn relink(standby: Standby) -> Option<String> {
-    (standby == Standby::Cold).then(|| {
+pub(super) fn relink(relinks: bool) -> Option<String> {
+    relinks.then(|| {
         format!(
             "Where the Active changes, {} to {} s of renegotiation are added.",
             RELINK.0.as_secs(),

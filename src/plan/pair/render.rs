@@ -42,7 +42,7 @@ pub(in crate::plan) fn write(
         writeln!(out, "  {:<52} {}", outage.what, ms(outage.about.time))?;
         writeln!(out, "  {:<52} = {}", "", outage.about.made_of)?;
     }
-    if let Some(sentence) = outage::relink(pair.standby) {
+    if let Some(sentence) = outage::relink(pair.relinks) {
         writeln!(out, "  {sentence}")?;
     }
     Ok(())

@@ -376,3 +376,43 @@ fn each_side_of_each_inequality_matters() {
         assert_eq!(of(&at_it).verdict, Verdict::Holds, "{about}");
     }
 }
+
+#[test]
+fn a_chained_pair_has_its_gates_relay_as_a_means_one_segment_and_no_lease() {
+    const CHAINED: &str = "topology = \"chained\"";
+    for profile in ["fast", "default", "conservative"] {
+        let pair = format!("profile = \"{profile}\"");
+        let gate = Plan::draw(&site("reference", CHAINED, "", &pair, ""));
+        assert_eq!(gate.refusals, Vec::<String>::new(), "{profile}");
+        let pair = gate.pair.unwrap();
+        assert_eq!(pair.means, ["fence-wire", "own-relay"]);
+        let LeasePlan::Refused { why } = &pair.lease else {
+            panic!("a lease that a node behind a relay could claim by")
+        };
+        assert!(why.contains("does not know it"), "{why}");
+        for inequality in &pair.chain {
+            assert_eq!(inequality.verdict, Verdict::Holds, "{inequality:?}");
+        }
+    }
+    let second = "[[segment]]\nname = \"guests\"\nports = [\"lan1\", \"wan1\"]";
+    let plan = Plan::draw(&site("reference", CHAINED, "", "", second));
+    let told = "segment guests: a chained pair has one segment";
+    assert!(
+        plan.refusals.len() == 1 && plan.refusals[0].contains(told),
+        "{:?}",
+        plan.refusals
+    );
+    // The relay that would join the two networks in parallel is what connects the other one here.
+    let plan = Plan::draw(&site("reference", CHAINED, OPEN, "", ""));
+    assert!(
+        plan.refusals
+            .iter()
+            .any(|it| it.contains("only Bypass takes a host off")),
+        "{:?}",
+        plan.refusals
+    );
+    // Without a fence output only the gate could prove anything.
+    let boards = site("gpio-monostable", CHAINED, "", "", "");
+    let told = Plan::draw(&boards).refusals.join("\n");
+    assert!(told.contains("nothing could ever prove"), "{told}");
+}

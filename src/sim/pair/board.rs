@@ -174,6 +174,12 @@ impl Board {
             .any(|relay| normal(relay.position) || relay.moving.is_some_and(|(to, _)| normal(to)))
     }
 
+    /// Its relays are a plain wire, and stay so for now: what moves has opened already.
+    pub(super) fn passes(&self) -> bool {
+        let at = |relay: &Relay| relay.position == Coil::Bypass && relay.moving.is_none();
+        self.relays.iter().all(at)
+    }
+
     pub(super) fn all_closed(&self) -> bool {
         let at = |relay: &Relay| relay.position == Coil::Normal && relay.moving.is_none();
         !self.fitted || self.relays.iter().all(at)

@@ -6,6 +6,7 @@ use super::kernel::Vips;
 use super::world::World;
 use crate::board::controller::CloseProof;
 use crate::node::pair::PairAction;
+use crate::node::pair::policy::{Reach, Standby};
 use crate::node::{Action, Instant};
 use crate::wire::{Message, Role};
 
@@ -48,9 +49,16 @@ impl World {
         }
     }
 
+    /// It answers for a vip and is connected, through the other's relays where it is behind them.
+    pub(super) fn on_wire(&self, node: usize) -> bool {
+        let behind = self.setup.topology_of(node).reach == Reach::Behind;
+        let reaches = !behind || self.nodes[1 - node].board.passes();
+        self.nodes[node].on_wire() && reaches
+    }
+
     /// After every event.
     pub(super) fn check(&mut self) {
-        if self.nodes.iter().all(super::appliance::Appliance::on_wire) {
+        if [0, 1].into_iter().all(|node| self.on_wire(node)) {
             self.broke("I1: both nodes are on the wire".to_owned());
         }
         for node in [0, 1] {
@@ -72,7 +80,7 @@ impl World {
             controller.timer() == fencepost_firmware::TimerState::Running
         });
         let exempt = !appliance.board.fitted || appliance.board.any_stuck();
-        if !appliance.on_wire() || runs || exempt {
+        if !self.on_wire(node) || runs || exempt {
             self.ledger.unguarded[node] = None;
             return;
         }
@@ -158,10 +166,7 @@ impl World {
 
     /// Exactly one serves, and the other stands ready.
     pub(super) fn recovered(&self) -> Result<usize, String> {
-        let serving: Vec<usize> = [0, 1]
-            .into_iter()
-            .filter(|n| self.nodes[*n].on_wire())
-            .collect();
+        let serving: Vec<usize> = [0, 1].into_iter().filter(|n| self.on_wire(*n)).collect();
         let &[active] = serving.as_slice() else {
             return Err(format!("{} nodes serve", serving.len()));
         };
@@ -173,7 +178,7 @@ impl World {
         if latched {
             return Err("the Backup is still latched".to_owned());
         }
-        let hot = self.setup.topology.standby == crate::node::pair::policy::Standby::Hot;
+        let hot = self.setup.topology_of(1 - active).standby == Standby::Hot;
         if backup.board.all_closed() != hot {
             return Err("the Backup's relays are not where they should be".to_owned());
         }

@@ -125,6 +125,35 @@ fn an_order_is_obeyed_in_its_turn_and_answered_once_it_is_true() {
     assert!(world.recovered().is_ok(), "{:?}", world.recovered());
 }
 
+/// What node 0 answers to the order, and after which time.
+fn fence_answers(world: &mut World, span: Duration) -> Vec<(Duration, FenceOutcome)> {
+    let actions = wanted(world, 0, span);
+    of_pair(&actions)
+        .filter_map(|(at, action)| match action {
+            PairAction::Send {
+                message: Message::FenceAnswer(given),
+                ..
+            } => Some((at, given.outcome)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn who_cannot_prove_its_cut_says_so_in_time() {
+    let mut world = settled(Setup::plain());
+    let stuck = true;
+    befall(&mut world, Mishap::Relay { node: 0, stuck });
+    let epoch = status(&world, 0).epoch + 1;
+    order(&mut world, epoch);
+    let answers = fence_answers(&mut world, ms(300));
+    let [(at, FenceOutcome::Unproven)] = answers.as_slice() else {
+        panic!("{answers:?}")
+    };
+    // Before the peer would give its agent up.
+    assert!((ms(40)..ms(80)).contains(at), "{at:?}");
+}
+
 #[test]
 fn an_order_of_an_epoch_that_is_over_changes_nothing() {
     let mut world = settled(Setup::plain());
@@ -271,6 +300,20 @@ fn tested(world: &World, node: usize) -> Vec<(String, TestVerdict)> {
     assert!(test.done, "{test:?}");
     let means = test.means.into_iter();
     means.map(|means| (means.name, means.verdict)).collect()
+}
+
+#[test]
+fn a_backup_that_cannot_prove_its_cut_fails_the_test_by_its_own_word() {
+    let mut world = settled(every_means());
+    let stuck = true;
+    befall(&mut world, Mishap::Relay { node: 1, stuck });
+    ask_for_test(&mut world, 0, Some("peer-agent")).unwrap();
+    world.run_for(ms(3_000));
+    let test = status(&world, 0).fence_test.unwrap();
+    let tested = test.means.first().unwrap();
+    assert_eq!(tested.verdict, TestVerdict::Failed);
+    let remark = tested.remark.clone().unwrap();
+    assert!(remark.contains("cannot prove that it is off"), "{remark}");
 }
 
 fn every_means() -> Setup {

@@ -91,6 +91,10 @@ pub(super) enum Mishap {
     Switchover {
         node: usize,
     },
+    Pin {
+        node: usize,
+        on: bool,
+    },
 }
 
 impl Mishap {
@@ -178,7 +182,9 @@ impl World {
     pub(super) fn befall(&mut self, mishap: Mishap) {
         let repairs = matches!(
             mishap,
-            Mishap::PowerBack { .. } | Mishap::ControllerBack { .. }
+            Mishap::PowerBack { .. }
+                | Mishap::ControllerBack { .. }
+                | Mishap::Pin { on: false, .. }
         );
         if self.healed && !repairs {
             return;
@@ -267,14 +273,20 @@ impl World {
                 self.wake_boards();
             }
             Mishap::Switchover { node } => self.order_switchover(node),
+            Mishap::Pin { node, on } => {
+                let reason = "drill".to_owned();
+                self.order_pair(node, PairCommand::Pin { on, reason });
+            }
         }
     }
 
     pub(super) fn order_switchover(&mut self, node: usize) {
+        let reason = "drill".to_owned();
+        self.order_pair(node, PairCommand::Switchover { reason });
+    }
+
+    fn order_pair(&mut self, node: usize, command: PairCommand) {
         let actor = operator();
-        let command = PairCommand::Switchover {
-            reason: "drill".to_owned(),
-        };
         let event = PairEvent::Requested {
             request: 1,
             actor,
@@ -346,6 +358,19 @@ impl World {
         for node in [0, 1] {
             self.tell_carriers(node);
         }
+        if self.setup.pins {
+            self.end_pins();
+        }
         self.wake_boards();
+    }
+
+    /// Somebody goes from node to node until nothing is pinned.
+    fn end_pins(&mut self) {
+        for time in (1..12).map(|nth| Duration::from_millis(nth * 400)) {
+            for node in [0, 1] {
+                let on = false;
+                self.put(time, Due::Mishap(Mishap::Pin { node, on }));
+            }
+        }
     }
 }

@@ -38,6 +38,8 @@ mod tests;
 #[cfg(test)]
 mod apart_tests;
 #[cfg(test)]
+mod chained_tests;
+#[cfg(test)]
 mod directed_tests;
 #[cfg(test)]
 mod explore_tests;
@@ -49,5 +51,7 @@ mod introduction_tests;
 mod means_tests;
 #[cfg(test)]
 mod mutant_tests;
+#[cfg(test)]
+mod pin_tests;
 #[cfg(test)]
 mod sync_tests;

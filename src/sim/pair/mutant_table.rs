@@ -2,7 +2,7 @@
     (&[Guard::KickLimit], Mutant::Faithful, Breaks(Storm, 55, "I1")),
     (&[Guard::BoundUntilQuiet], Mutant::Faithful, Breaks(Storm, 55, "I1")),
     (&[Guard::AdoptsBound], Mutant::Faithful, Breaks(Storm, 103, "I1")),
-    (&[Guard::WordsDoNotCross], Mutant::Faithful, Breaks(Heal, 26, "I1")),
+    (&[Guard::WordsDoNotCross], Mutant::Faithful, Breaks(Storm, 130, "I1")),
     (&[Guard::AnswersQuiet], Mutant::Faithful, Breaks(Storm, 19, "I1")),
     (&[Guard::SilenceIsNoProof], Mutant::Faithful, Breaks(Storm, 3, "I1")),
     // 700 worlds of each kind held.

@@ -27,7 +27,7 @@ impl World {
         let (PairAction::Fence { means, .. } | PairAction::Unfence { means }) = *action else {
             return false;
         };
-        if self.setup.kinds().get(means) != Some(&MeansKind::External) {
+        if self.setup.kinds(node).get(means) != Some(&MeansKind::External) {
             return false;
         }
         if let PairAction::Fence { nonce, .. } = *action {

@@ -137,10 +137,24 @@ fn trouble(world: &mut World, script: &mut Dice) {
     } else if script.chance(200) {
         stick(world, script);
     }
+    if world.setup.pins {
+        pins(world, &mut script.clone().fork(), span);
+    }
     if script.chance(700) {
         isolation(world, script, span);
     }
     world.run_for(span);
+}
+
+/// People pin it, of all times now, and change their minds.
+fn pins(world: &mut World, script: &mut Dice, span: Duration) {
+    let most = u64::try_from(span.as_millis()).unwrap_or(0);
+    for _ in 0..script.index(4) {
+        let node = script.index(2);
+        let on = script.chance(650);
+        let at = script.millis(0, most);
+        world.put(at, Due::Mishap(Mishap::Pin { node, on }));
+    }
 }
 
 fn stick(world: &mut World, script: &mut Dice) {

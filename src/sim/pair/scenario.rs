@@ -8,7 +8,7 @@ use super::power::LIMIT;
 use crate::board::controller::SegmentSettings;
 use crate::node::Policy;
 use crate::node::pair::policy::{
-    LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, ServicesFailed, Standby, Timing,
+    LeasePolicy, MeansKind, MeansPolicy, ProbePolicy, Rank, Reach, ServicesFailed, Standby, Timing,
     Topology,
 };
 use crate::node::pair::{PairPolicy, SyncPolicy};
@@ -27,17 +27,23 @@ pub enum Wires {
     Drawn,
     /// Without relays.
     Apart,
+    /// The second reached through the first one's relays.
+    Chained,
+    /// As drawn, and pinned now and then; as the two before it are too.
+    Pinned,
 }
 
 impl Wires {
     /// All that a command line can name.
-    pub const NAMED: [Self; 2] = [Self::Drawn, Self::Apart];
+    pub const NAMED: [Self; 4] = [Self::Drawn, Self::Apart, Self::Chained, Self::Pinned];
 
     /// As a command line has it.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Drawn => "drawn",
             Self::Apart => "apart",
+            Self::Chained => "chained",
+            Self::Pinned => "pinned",
         }
     }
 }
@@ -63,6 +69,8 @@ pub(super) struct Setup {
     pub(super) bus_us: u64,
     pub(super) kernel_us: u64,
     pub(super) disk_us: u64,
+    /// People pin it now and then.
+    pub(super) pins: bool,
     /// Units are bound to the role; those of the first node never start.
     pub(super) services: Option<ServicesFailed>,
     /// State is kept alike; nobody tells the nodes anything of it but a test.
@@ -94,6 +102,7 @@ impl Setup {
             bus_us: 600,
             kernel_us: 500,
             disk_us: 1_000,
+            pins: false,
             services: None,
             sync: None,
             named: 0,
@@ -132,6 +141,7 @@ impl Setup {
             bus_us: dice.between(200, 2_500),
             kernel_us: dice.between(100, 8_000),
             disk_us: dice.between(200, 15_000),
+            pins: false,
             services: None,
             sync: None,
             named: 0,
@@ -148,8 +158,18 @@ impl Setup {
                 lease: false,
                 wire: false,
                 external: true,
+                pins: true,
                 ..self
             },
+            Wires::Chained => Self {
+                topology: Topology::CHAINED_GATE,
+                segments: 1,
+                lease: false,
+                wire: true,
+                pins: true,
+                ..self
+            },
+            Wires::Pinned => Self { pins: true, ..self },
         }
     }
 
@@ -178,17 +198,19 @@ impl Setup {
     }
 
     /// Of the means, in their order.
-    pub(super) fn kinds(&self) -> Vec<MeansKind> {
+    pub(super) fn kinds(&self, index: usize) -> Vec<MeansKind> {
+        let gate = self.topology_of(index).reach == Reach::Gate;
         let kinds = [
             self.wire.then_some(MeansKind::FenceWire),
             self.peer_agent.then_some(MeansKind::PeerAgent),
             self.external.then_some(MeansKind::External),
+            gate.then_some(MeansKind::OwnRelay),
         ];
         kinds.into_iter().flatten().collect()
     }
 
-    fn means(&self) -> Vec<MeansPolicy> {
-        let kinds = self.kinds().into_iter();
+    fn means(&self, index: usize) -> Vec<MeansPolicy> {
+        let kinds = self.kinds(index).into_iter();
         let wire_timeout = if self.pace == Pace::Drawn {
             ms(80)
         } else {
@@ -197,6 +219,7 @@ impl Setup {
         kinds
             .map(|kind| match kind {
                 MeansKind::FenceWire => MeansPolicy::plain("fence-wire", kind, wire_timeout),
+                MeansKind::OwnRelay => MeansPolicy::plain("own-relay", kind, wire_timeout * 2),
                 MeansKind::External => MeansPolicy {
                     probe: Some(ProbePolicy {
                         every: ms(150),
@@ -210,6 +233,14 @@ impl Setup {
                 }
             })
             .collect()
+    }
+
+    /// How node `index` is wired.
+    pub(super) fn topology_of(&self, index: usize) -> Topology {
+        match self.topology.reach {
+            Reach::Gate if index == 1 => Topology::CHAINED_BEHIND,
+            _ => self.topology,
+        }
     }
 
     fn hot(&self) -> bool {
@@ -306,7 +337,7 @@ fn lease(setup: &Setup) -> LeasePolicy {
 
 fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
     PairPolicy {
-        topology: setup.topology,
+        topology: setup.topology_of(index),
         rank: if index == 0 {
             Rank::Preferred
         } else {
@@ -319,7 +350,7 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
             Pace::Drawn => timing(setup),
             Pace::Beats => timing_in_beats(setup),
         },
-        means: setup.means(),
+        means: setup.means(index),
         lease: setup.lease.then(|| lease(setup)),
         preempt: setup.preempt,
         handovers_per_hour_max: 1_000,
@@ -328,6 +359,10 @@ fn pair_policy(index: usize, setup: &Setup) -> PairPolicy {
         versions: Versions {
             protocol: 1,
             ..Versions::default()
+        },
+        relink: match setup.topology_of(index).reach {
+            Reach::Behind => ms(300),
+            Reach::Own | Reach::Gate => Duration::ZERO,
         },
         services: setup.services,
         sync: setup.sync.clone(),

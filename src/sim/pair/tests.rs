@@ -25,6 +25,23 @@ fn without_relays_only_power_is_a_proof_and_no_seed_breaks_what_must_hold() {
 }
 
 #[test]
+fn through_the_others_relays_no_seed_breaks_what_must_hold() {
+    let report = sweep(Wires::Chained, 0, SEEDS, &[Mode::Storm, Mode::Heal], 2);
+    println!("{report}");
+    assert!(report.broken.is_empty(), "{report}");
+    assert_eq!((report.worlds, report.healed), (SEEDS * 2, SEEDS));
+    assert!(report.takeovers > report.worlds, "{report}");
+}
+
+#[test]
+fn a_pair_that_people_pin_breaks_nothing_and_comes_back() {
+    let report = sweep(Wires::Pinned, 0, SEEDS, &[Mode::Storm, Mode::Heal], 2);
+    println!("{report}");
+    assert!(report.broken.is_empty(), "{report}");
+    assert_eq!((report.worlds, report.healed), (SEEDS * 2, SEEDS));
+}
+
+#[test]
 fn a_seed_is_a_world() {
     for mode in [Mode::Storm, Mode::Heal] {
         let outcome = run(Wires::Drawn, 5, mode, true);

@@ -17,6 +17,7 @@ use super::mutant::Mutant;
 use super::net::{Cable, Link};
 use super::pace::Pace;
 use super::scenario::Setup;
+use crate::node::pair::policy::Reach;
 use crate::node::pair::{PairEvent, PairMemory};
 use crate::node::{Action, Event, Instant};
 use crate::sim::dice::Dice;
@@ -418,7 +419,9 @@ fn appliance(index: usize, setup: &Setup, dice: &mut Dice) -> Appliance {
     } else {
         Strap::Ordinary
     };
-    let strapping = if setup.topology.fenced == crate::board::CutState::Disconnect {
+    let strapping = if setup.topology.reach != Reach::Own {
+        Strapping::chained(setup.segments)
+    } else if setup.topology.fenced == crate::board::CutState::Disconnect {
         Strapping::parallel(setup.segments)
     } else {
         Strapping::series(setup.segments)

@@ -68,6 +68,7 @@ fn proven(means: &MeansStatus, talking: bool, now: Instant) -> String {
 const fn kind(kind: MeansKind) -> &'static str {
     match kind {
         MeansKind::FenceWire => "fence-wire",
+        MeansKind::OwnRelay => "own-relay",
         MeansKind::PeerController => "peer-controller",
         MeansKind::PeerAgent => "peer-agent",
         MeansKind::External => "external",
