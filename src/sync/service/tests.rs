@@ -20,6 +20,7 @@ use crate::policy::Policy;
 use crate::session::State;
 use crate::settings::{HookPaths, Way};
 
+mod large;
 mod reload;
 mod there_and_back;
 
@@ -209,12 +210,17 @@ fn node(place: &Path, side: Side, ends: [SocketAddr; 2], hooks: Hooks) -> Node {
 
 impl Pair {
     fn new(hooks: Hooks) -> Self {
-        let place = tempfile::tempdir().unwrap();
         let (one, other) = (free_port(), free_port());
+        Self::between(one, other, other, hooks)
+    }
+
+    /// `a` reaches `b`, which listens at `other`, by another address.
+    fn between(one: SocketAddr, other: SocketAddr, by: SocketAddr, hooks: Hooks) -> Self {
+        let place = tempfile::tempdir().unwrap();
         let a = node(
             &place.path().join("a"),
             Side::Preferred,
-            [one, other],
+            [one, by],
             hooks.clone(),
         );
         let b = node(&place.path().join("b"), Side::Other, [other, one], hooks);
@@ -227,7 +233,12 @@ impl Pair {
 
     /// Both run, `a` is Active, and holds something.
     fn settled(hooks: Hooks) -> Self {
-        let mut pair = Self::new(hooks);
+        let pair = Self::new(hooks);
+        pair.settle()
+    }
+
+    fn settle(self) -> Self {
+        let mut pair = self;
         fs::create_dir_all(pair.a.at("app/deep/er")).unwrap();
         for number in 0..50 {
             fs::write(

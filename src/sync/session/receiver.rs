@@ -15,6 +15,7 @@ use super::setup::{self, Own, Standing};
 use super::status::CategoryStatus;
 use super::status::Reason;
 use super::{Moment, SILENCE_MAX};
+use crate::blocks::Question;
 use crate::category_id::CategoryId;
 use crate::entry::Roots;
 use crate::frame::{Capped, Held, Hello, Look, Message, Text, TransferId, parts};
@@ -91,6 +92,11 @@ impl Receiver {
             }
             ReceiverEvent::Looked { round } => self.answer(round),
             ReceiverEvent::Opened { transfer, missing } => self.opened(transfer, missing),
+            ReceiverEvent::Hashed {
+                transfer,
+                content,
+                hashes,
+            } => self.hashed(transfer, content, hashes),
             ReceiverEvent::Stored { transfer, complete } => self.stored(transfer, complete),
             ReceiverEvent::Prepared { transfer, outcome } => self.prepared(transfer, outcome),
             ReceiverEvent::Committed { transfer, outcome } => self.committed(transfer, outcome),
@@ -191,6 +197,16 @@ impl Receiver {
                 base,
                 runs,
             } => return self.rebase(transfer, content, base, runs.into_inner()),
+            Message::AskBlocks {
+                transfer,
+                content,
+                base,
+                level,
+                groups,
+            } => {
+                let groups = groups.into_inner();
+                return self.ask_blocks(transfer, content, base, Question { level, groups });
+            }
             Message::Commit { transfer, epoch } => return self.commit(transfer, epoch),
             Message::Abort { transfer } => self.discard(transfer),
             _ => return Err("a message that only the Backup may send"),

@@ -325,7 +325,7 @@ impl World {
                     self.send_content(transfer, file.content);
                 }
             }
-            SenderAction::StopSending { .. } => {}
+            SenderAction::StopSending { .. } | SenderAction::Hashes { .. } => {}
             SenderAction::Differs { changes, .. } => self.differs = Some(changes),
             SenderAction::Publish { .. } => {
                 self.active.publish(self.epoch);
@@ -383,7 +383,7 @@ impl World {
                 self.next.insert(transfer, next);
                 self.receiver(ReceiverEvent::Opened { transfer, missing });
             }
-            ReceiverAction::Rebase { .. } => {}
+            ReceiverAction::Rebase { .. } | ReceiverAction::Hash { .. } => {}
             ReceiverAction::Store(content) => {
                 let staged = self.staged.entry(content.content).or_default();
                 staged.truncate(usize::try_from(content.offset).unwrap());
