@@ -182,11 +182,12 @@ impl Disk {
         self.store.accept_empty();
     }
 
-    /// On the Active: what was found becomes the next generation, if it is another; or in any case, if `anew`.
+    /// On the Active: what was found becomes the next generation, if it is another; or in any case, if `anew`. Whether it
+    /// did.
     ///
     /// # Errors
     /// A sentence.
-    pub fn publish(&mut self, epoch: Epoch, anew: bool) -> Result<(), String> {
+    pub fn publish(&mut self, epoch: Epoch, anew: bool) -> Result<bool, String> {
         let published = if anew {
             self.store.publish_anew(epoch, self.me).map(Some)
         } else {
@@ -196,7 +197,7 @@ impl Disk {
         if let Some(record) = record {
             tracing::debug!(category = %self.category.id, generation = record.seq, "published");
         }
-        Ok(())
+        Ok(record.is_some())
     }
 
     /// What the last look found, or the last commit left.
@@ -215,6 +216,7 @@ impl Disk {
             policy: self.category.policy.clone(),
             lineage: self.store.applied().lineage.clone(),
             local: None,
+            behind_since: None,
         }
     }
 

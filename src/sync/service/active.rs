@@ -18,7 +18,7 @@ use crate::disk::Found;
 use crate::frame::{Changed, TransferId};
 use crate::lineage::Epoch;
 use crate::link::Outgoing;
-use crate::session::{Sender, SenderAction, SenderEvent, Standing, Wanted};
+use crate::session::{Reason, Sender, SenderAction, SenderEvent, Standing, State, Wanted};
 
 /// What waits to be sent as bulk.
 pub(super) enum Bulk {
@@ -172,6 +172,20 @@ impl Active<'_> {
             }
         }
         let status = self.machine.status(self.shared.now());
+        for one in &status {
+            let acknowledged = matches!(
+                one.state,
+                State::InSync { .. }
+                    | State::OutOfSync {
+                        reason: Reason::ReloadFailed,
+                        ..
+                    }
+            );
+            let mut keepers = self.shared.keepers.iter();
+            if let Some(keeper) = keepers.find(|keeper| acknowledged && keeper.id == one.id) {
+                keeper.acknowledged(one.generation);
+            }
+        }
         self.shared.session_is(status, self.machine.is_verified());
     }
 

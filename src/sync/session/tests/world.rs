@@ -29,6 +29,7 @@ pub(super) struct Node {
     pub(super) policy_hash: Digest,
     pub(super) tree: Manifest,
     pub(super) lineage: Lineage,
+    pub(super) behind_since: Option<Moment>,
     blobs: BTreeMap<Digest, Vec<u8>>,
 }
 
@@ -40,6 +41,7 @@ impl Node {
             policy_hash: Digest::from_bytes([1; 32]),
             tree: Manifest::new(),
             lineage: Lineage::new(),
+            behind_since: None,
             blobs: BTreeMap::new(),
         };
         node.dir("etc");
@@ -107,6 +109,7 @@ impl Node {
             policy: Policy::default(),
             lineage: self.lineage.clone(),
             local: Some(Local::new(self.tree.clone())),
+            behind_since: self.behind_since,
         }]
     }
 }
