@@ -194,7 +194,7 @@ impl Writer {
                     break;
                 }
                 let until = Instant::now() + ACKNOWLEDGED_WITHIN;
-                while written % 2 == 0 && Instant::now() < until {
+                while written.is_multiple_of(2) && Instant::now() < until {
                     if let Some((State::InSync { .. }, generation)) = door.state()
                         && generation > before
                     {
