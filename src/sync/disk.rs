@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::blocks::{self, BLOCK_BYTES, Levels, Question, Run, Short, WHOLE_BYTES_MAX};
+use crate::blocks::{BLOCK_BYTES, Levels, Run, WHOLE_BYTES_MAX};
 use crate::category::{Category, Contents, export_directory};
 use crate::category_id::CategoryId;
 use crate::digest::Digest;
@@ -25,6 +25,7 @@ use crate::store::{Staged, Store, StoreError, StoreSpec, Target, Want};
 use crate::tree::Tree;
 use crate::watch::Hint;
 
+mod bases;
 mod take_up;
 
 /// A category that cannot be kept at all.
@@ -268,37 +269,6 @@ impl Disk {
             staged: None,
         });
         Ok(needed)
-    }
-
-    /// Hashes of groups of blocks of what is in a content's place; none if that is not, or no longer, this base.
-    pub fn hash(
-        &mut self,
-        transfer: TransferId,
-        content: Digest,
-        base: Digest,
-        question: &Question,
-    ) -> Vec<Short> {
-        let Ok(incoming) = current(&mut self.incoming, transfer) else {
-            return Vec::new();
-        };
-        if incoming
-            .base
-            .as_ref()
-            .is_none_or(|(known, _)| *known != base)
-        {
-            let want = incoming.wants.get(&content);
-            let file = want.and_then(|want| self.store.base(&want.path, base));
-            let read = file.and_then(|file| blocks::signature(std::fs::File::from(file)).ok());
-            let same = read.filter(|(_, found, _)| *found == base);
-            incoming.base = Some((base, same.map(|(signature, ..)| Levels::of(signature))));
-        }
-        let levels = incoming
-            .base
-            .as_ref()
-            .and_then(|(_, levels)| levels.as_ref());
-        levels.map_or_else(Vec::new, |levels| {
-            levels.answer(question.level, &question.groups)
-        })
     }
 
     /// A large content begins with blocks of what is in its place.

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -23,6 +23,9 @@ use crate::settings::{HookPaths, Way};
 mod large;
 mod reload;
 mod there_and_back;
+mod walk;
+
+use walk::tree;
 
 /// For what must happen; the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -269,40 +272,6 @@ impl Drop for Pair {
         self.a.kill();
         self.b.kill();
     }
-}
-
-/// All of a tree, by a walker that shares nothing with the product.
-fn tree(root: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
-    let mut found = Vec::new();
-    let mut waiting = vec![root.to_owned()];
-    while let Some(dir) = waiting.pop() {
-        let Ok(entries) = fs::read_dir(&dir) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let (path, Ok(facts)) = (entry.path(), entry.metadata()) else {
-                continue;
-            };
-            let bytes = if facts.is_dir() {
-                waiting.push(path.clone());
-                b"dir".to_vec()
-            } else if facts.is_symlink() {
-                fs::read_link(&path)
-                    .unwrap_or_default()
-                    .into_os_string()
-                    .into_encoded_bytes()
-            } else {
-                fs::read(&path).unwrap_or_default()
-            };
-            found.push((
-                path.strip_prefix(root).unwrap().to_owned(),
-                facts.mode(),
-                bytes,
-            ));
-        }
-    }
-    found.sort();
-    found
 }
 
 #[test]
