@@ -8,6 +8,8 @@ pub mod controller;
 pub mod feed;
 pub mod peer;
 pub mod socket;
+pub mod sync_apply;
+pub mod sync_frames;
 pub mod text;
 
 // The judges are instrumented; what the instruments report to is in there.

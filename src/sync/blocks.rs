@@ -2,9 +2,10 @@
 //!
 //! Blocks are fixed, [`BLOCK_BYTES`] long, the last one shorter. Files that change in place or grow (databases, images,
 //! logs) need no rolling hash: a block is compared with the one at the same place. The sender keeps the [`Signature`] of
-//! what the peer last acknowledged, so one changed byte costs one block and half a round trip; the receiver copies its
-//! own file and takes only the blocks that differ. Block hashes are short, for they only choose what travels: what
-//! was put together is always verified against the hash of the whole file.
+//! what it sent last, so one changed byte costs one block and half a round trip; of a file that it has not sent in this
+//! life it asks the receiver, who has it, from large groups of blocks down to single ones ([`Levels`], [`Search`]). The
+//! receiver copies its own file and takes only the blocks that differ. Block hashes are short, for they only choose what
+//! travels: what was put together is always verified against the hash of the whole file.
 //!
 //! In order: the sender computes `target.changed_from(&base)`; the receiver calls `Store::begin` with it, answers with
 //! `Store::missing_blocks` (after a cut these are fewer), takes each frame by `Store::put_blocks`, and ends
@@ -16,12 +17,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Domain, Hasher};
 
-/// Length of a block in bytes: a page, so that a database's changed page is one block.
-pub const BLOCK_BYTES: usize = 4096;
+/// Length of a block in bytes: a database's changed page is four of them, a changed word costs no more than one.
+pub const BLOCK_BYTES: usize = 1024;
 /// Files up to this many bytes travel whole.
 pub const WHOLE_BYTES_MAX: u64 = 64 * 1024;
 /// Bytes kept of a block's hash.
 const SHORT_BYTES: usize = 16;
+
+mod levels;
+mod search;
+
+pub use levels::{LEVELS_MAX, Levels};
+pub use search::{HASHES_MAX, Question, Search, Step};
+
+/// What is kept of the hash of a block, or of a group of blocks.
+pub type Short = [u8; SHORT_BYTES];
 
 /// Neighbouring blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +44,9 @@ pub struct Run {
 
 /// Short hashes of a file's blocks, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signature(Vec<[u8; SHORT_BYTES]>);
+pub struct Signature(Vec<Short>);
 
-/// How many blocks a file of this size has; none if it has more than can be numbered (16 TiB).
+/// How many blocks a file of this size has; none if it has more than can be numbered (4 TiB).
 pub fn count(size: u64) -> Option<u32> {
     u32::try_from(size.div_ceil(BLOCK_BYTES as u64)).ok()
 }
@@ -45,7 +55,7 @@ pub fn count(size: u64) -> Option<u32> {
 pub fn signature(mut file: impl Read) -> io::Result<(Signature, Digest, u64)> {
     let mut blocks = Vec::new();
     let (mut whole, mut size) = (Hasher::new(Domain::File), 0);
-    let mut buffer = vec![0; 64 * BLOCK_BYTES];
+    let mut buffer = vec![0; 256 * BLOCK_BYTES];
     loop {
         let length = fill(&mut file, &mut buffer)?;
         whole.update(&buffer[..length]);
@@ -82,9 +92,12 @@ pub(crate) fn runs(wanted: impl Iterator<Item = bool>) -> Vec<Run> {
     runs
 }
 
-fn short(block: &[u8]) -> [u8; SHORT_BYTES] {
+fn short(block: &[u8]) -> Short {
+    cut(Digest::of(Domain::Block, block))
+}
+
+fn cut(digest: Digest) -> Short {
     let mut short = [0; SHORT_BYTES];
-    let digest = Digest::of(Domain::Block, block);
     short.copy_from_slice(&digest.as_bytes()[..SHORT_BYTES]);
     short
 }
@@ -130,15 +143,16 @@ mod tests {
             bytes[at] ^= 1;
             of(&bytes).changed_from(&of(&base))
         };
-        assert_eq!(changed(4095), [run(0, 1)]);
-        assert_eq!(changed(4096), [run(1, 1)]);
+        assert_eq!(changed(BLOCK_BYTES - 1), [run(0, 1)]);
+        assert_eq!(changed(BLOCK_BYTES), [run(1, 1)]);
         assert_eq!(changed(base.len() - 1), [run(last, 1)]);
         let cut = |length: usize| of(&base[..length]).changed_from(&of(&base));
-        assert_eq!(cut(8192), []);
-        assert_eq!(cut(8191), [run(1, 1)]);
-        assert_eq!(cut(8193), [run(2, 1)]);
+        let two = 2 * BLOCK_BYTES;
+        assert_eq!(cut(two), []);
+        assert_eq!(cut(two - 1), [run(1, 1)]);
+        assert_eq!(cut(two + 1), [run(2, 1)]);
         assert_eq!(cut(0), []);
-        let grown = of(&base).changed_from(&of(&base[..8193]));
+        let grown = of(&base).changed_from(&of(&base[..two + 1]));
         assert_eq!(grown, [run(2, last - 1)]);
         assert_eq!(
             of(&base).changed_from(&Signature::default()),

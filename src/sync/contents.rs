@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::blocks::{self, BLOCK_BYTES, Run, Signature, WHOLE_BYTES_MAX};
+use crate::blocks::{
+    self, BLOCK_BYTES, Question, Run, Search, Short, Signature, Step, WHOLE_BYTES_MAX,
+};
 use crate::digest::{Digest, Domain, Hasher};
 use crate::frame::{CHUNK_BYTES_MAX, Capped, Content, Message, RUNS_MAX, TransferId, pack};
 use crate::path::RelPath;
@@ -13,8 +15,8 @@ use crate::resolve::Dir;
 use crate::session::Wanted;
 use crate::tree::Tree;
 
-/// Most bytes of files whose signatures are kept, together: 64 MiB of signatures.
-const SIGNED_BYTES_MAX: u64 = 16 << 30;
+/// Most bytes of files whose signatures are kept, together: 16 MiB of signatures. Others are asked for.
+const SIGNED_BYTES_MAX: u64 = 1 << 30;
 
 /// Why a file was not sent to its end.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +51,16 @@ impl Signatures {
     }
 }
 
-/// Sends one file by `send`, which says whether it is still wanted. Blocks.
+/// The way to the Backup. Blocks.
+pub trait Line {
+    /// Says something, when there is room; whether the transfer is still wanted.
+    fn say(&mut self, message: Message) -> bool;
+
+    /// Asks about a base, and waits; nothing if the transfer is no longer wanted, or the answer does not come.
+    fn ask(&mut self, content: Digest, question: Message) -> Option<Vec<Short>>;
+}
+
+/// Sends one file. Blocks.
 ///
 /// # Errors
 /// See [`ContentError`].
@@ -58,7 +69,7 @@ pub fn send_file(
     signatures: &Signatures,
     transfer: TransferId,
     wanted: &Wanted,
-    send: &mut dyn FnMut(Message) -> bool,
+    line: &mut dyn Line,
 ) -> Result<(), ContentError> {
     let unreadable =
         |error: rustix::io::Errno| ContentError::Unreadable(wanted.path.clone(), error.into());
@@ -67,16 +78,19 @@ pub fn send_file(
         file,
         transfer,
         wanted,
-        send,
+        line,
     };
     if wanted.size <= WHOLE_BYTES_MAX {
         return sending.whole();
     }
-    let old = wanted
-        .base
-        .and_then(|base| Some((base, signatures.get(&base)?)));
     let new = sending.sign()?;
-    let runs = old.map(|(base, old)| (base, new.changed_from(&old)));
+    let runs = match wanted.base {
+        None => None,
+        Some(base) => match signatures.get(&base) {
+            Some(old) => Some((base, new.changed_from(&old))),
+            None => sending.search(base, new.clone())?.map(|runs| (base, runs)),
+        },
+    };
     signatures.put(wanted.content, new, wanted.size);
     match runs {
         Some((base, runs)) if runs.len() <= RUNS_MAX => sending.blocks(base, &runs),
@@ -96,7 +110,7 @@ struct Sending<'a> {
     file: OwnedFd,
     transfer: TransferId,
     wanted: &'a Wanted,
-    send: &'a mut dyn FnMut(Message) -> bool,
+    line: &'a mut dyn Line,
 }
 
 impl Sending<'_> {
@@ -122,7 +136,7 @@ impl Sending<'_> {
     }
 
     fn say(&mut self, message: Message) -> Result<(), ContentError> {
-        if (self.send)(message) {
+        if self.line.say(message) {
             Ok(())
         } else {
             Err(ContentError::Unwanted)
@@ -192,6 +206,31 @@ impl Sending<'_> {
         Ok(())
     }
 
+    /// Blocks that differ from a base that only the Backup has; nothing if it has it no longer.
+    fn search(&mut self, base: Digest, new: Signature) -> Result<Option<Vec<Run>>, ContentError> {
+        let (mut search, mut question) = Search::begin(new);
+        let mut first = true;
+        loop {
+            let Question { level, groups } = question;
+            let message = Message::AskBlocks {
+                transfer: self.transfer,
+                content: self.wanted.content,
+                base,
+                level,
+                groups: Capped::new(groups),
+            };
+            let hashes = self.line.ask(self.wanted.content, message);
+            let hashes = hashes.ok_or(ContentError::Unwanted)?;
+            if std::mem::take(&mut first) && hashes.is_empty() {
+                return Ok(None);
+            }
+            match search.answered(&hashes) {
+                Step::Ask(next) => question = next,
+                Step::Found(runs) => return Ok(Some(runs)),
+            }
+        }
+    }
+
     /// A base, and the blocks that differ from it. The Backup checks the whole.
     fn blocks(&mut self, base: Digest, runs: &[Run]) -> Result<(), ContentError> {
         self.say(Message::Base {
@@ -200,7 +239,7 @@ impl Sending<'_> {
             base,
             runs: Capped::new(runs.iter().copied()),
         })?;
-        for run in runs {
+        for (number, run) in runs.iter().enumerate() {
             let begin = u64::from(run.first) * BLOCK_BYTES as u64;
             let end = (begin + u64::from(run.count) * BLOCK_BYTES as u64).min(self.wanted.size);
             let mut offset = begin;
@@ -211,10 +250,15 @@ impl Sending<'_> {
                 if bytes.len() != length {
                     return Err(self.changed());
                 }
-                self.chunk(offset, bytes, false)?;
-                offset += length as u64;
+                let after = offset + length as u64;
+                let last = after >= end && number + 1 == runs.len();
+                self.chunk(offset, bytes, last)?;
+                offset = after;
             }
         }
-        self.chunk(0, Vec::new(), true)
+        match runs.is_empty() {
+            true => self.chunk(0, Vec::new(), true),
+            false => Ok(()),
+        }
     }
 }

@@ -17,6 +17,8 @@ pub enum Domain {
     Node,
     /// One block of a file.
     Block,
+    /// Neighbouring blocks of a file, over their hashes.
+    Group,
     /// One record of the journal, or a file of the store.
     Record,
 }
@@ -29,6 +31,7 @@ impl Domain {
             Self::MetaLeaf => "fencepost sync 1 manifest leaf, meta",
             Self::Node => "fencepost sync 1 manifest node",
             Self::Block => "fencepost sync 1 file block",
+            Self::Group => "fencepost sync 1 file blocks",
             Self::Record => "fencepost sync 1 store record",
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::blocks::{BLOCK_BYTES, Run, WHOLE_BYTES_MAX};
+use crate::blocks::{BLOCK_BYTES, Levels, Run, WHOLE_BYTES_MAX};
 use crate::category::{Category, Contents, export_directory};
 use crate::category_id::CategoryId;
 use crate::digest::Digest;
@@ -25,6 +25,7 @@ use crate::store::{Staged, Store, StoreError, StoreSpec, Target, Want};
 use crate::tree::Tree;
 use crate::watch::Hint;
 
+mod bases;
 mod take_up;
 
 /// A category that cannot be kept at all.
@@ -67,6 +68,8 @@ struct Incoming {
     whole: BTreeMap<Digest, Vec<u8>>,
     /// The large one under way.
     begun: Option<Digest>,
+    /// The base that was asked about last, with its hashes; none if it could not be read.
+    base: Option<(Digest, Option<Levels>)>,
     staged: Option<Staged>,
 }
 
@@ -180,11 +183,12 @@ impl Disk {
         self.store.accept_empty();
     }
 
-    /// On the Active: what was found becomes the next generation, if it is another; or in any case, if `anew`.
+    /// On the Active: what was found becomes the next generation, if it is another; or in any case, if `anew`. Whether it
+    /// did.
     ///
     /// # Errors
     /// A sentence.
-    pub fn publish(&mut self, epoch: Epoch, anew: bool) -> Result<(), String> {
+    pub fn publish(&mut self, epoch: Epoch, anew: bool) -> Result<bool, String> {
         let published = if anew {
             self.store.publish_anew(epoch, self.me).map(Some)
         } else {
@@ -194,7 +198,7 @@ impl Disk {
         if let Some(record) = record {
             tracing::debug!(category = %self.category.id, generation = record.seq, "published");
         }
-        Ok(())
+        Ok(record.is_some())
     }
 
     /// What the last look found, or the last commit left.
@@ -213,6 +217,7 @@ impl Disk {
             policy: self.category.policy.clone(),
             lineage: self.store.applied().lineage.clone(),
             local: None,
+            behind_since: None,
         }
     }
 
@@ -260,6 +265,7 @@ impl Disk {
             wants: wants.into_iter().map(|want| (want.content, want)).collect(),
             whole: BTreeMap::new(),
             begun: None,
+            base: None,
             staged: None,
         });
         Ok(needed)

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::capped::{Capped, Text};
-use crate::blocks::{BLOCK_BYTES, Run};
+use crate::blocks::{BLOCK_BYTES, HASHES_MAX, Run, Short};
 use crate::category_id::CategoryId;
 use crate::digest::Digest;
 use crate::entry::{Entry, Roots};
@@ -28,7 +28,7 @@ pub const NEEDS_MAX: usize = 1024;
 /// Most commit records at once.
 pub const RECORDS_MAX: usize = 256;
 /// Most bytes of a file in one [`Message::Content`]: whole blocks, and a frame of them stays under 64 KiB.
-pub const CHUNK_BYTES_MAX: usize = 15 * BLOCK_BYTES;
+pub const CHUNK_BYTES_MAX: usize = 60 * BLOCK_BYTES;
 /// Most runs of blocks in one [`Message::Base`]; a file that differs in more travels whole.
 pub const RUNS_MAX: usize = 4096;
 
@@ -184,6 +184,28 @@ pub enum Message {
         category: CategoryId,
         /// Why they did not take it up, if they did not.
         failed: Option<Text>,
+    },
+    /// Active, before the bytes of a large file: hash these groups of blocks of the base that you have.
+    AskBlocks {
+        /// Of which transfer.
+        transfer: TransferId,
+        /// Hash of the whole file.
+        content: Digest,
+        /// Hash of the base.
+        base: Digest,
+        /// 0 for blocks, n for groups of 16^n of them.
+        level: u8,
+        /// Which, in order; [`HASHES_MAX`] together at most.
+        groups: Capped<Run, RUNS_MAX>,
+    },
+    /// Backup: the hashes, in order; fewer if the base is shorter, none if it is no longer there.
+    Blocks {
+        /// Of which transfer.
+        transfer: TransferId,
+        /// Hash of the whole file.
+        content: Digest,
+        /// As many as were asked for, at most.
+        hashes: Capped<Short, HASHES_MAX>,
     },
 }
 

@@ -6,26 +6,36 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant as Deadline, sleep_until};
 
+use super::feeder::Feeder;
 use super::keeper::{Ask, KeeperHandle, lock};
 use super::shared::{Order, Shared};
 use super::wire::Wire;
+use crate::blocks::Short;
 use crate::category_id::CategoryId;
-use crate::contents::{ContentError, send_file};
 use crate::diff::Change;
+use crate::digest::Digest;
 use crate::disk::Found;
-use crate::frame::{Changed, Message, TransferId, parts};
+use crate::frame::{Changed, TransferId};
 use crate::lineage::Epoch;
 use crate::link::Outgoing;
-use crate::session::{RunId, RunOutcome, Sender, SenderAction, SenderEvent, Standing, Wanted};
+use crate::session::{
+    Reason, RunId, RunOutcome, Sender, SenderAction, SenderEvent, Standing, State, Wanted,
+};
 
 /// What waits to be sent as bulk.
-enum Bulk {
+pub(super) enum Bulk {
     Changes(TransferId, Vec<Changed>),
     Contents(TransferId, CategoryId, Vec<Wanted>),
 }
 
+/// Answers that may wait for who asked: there is one question at a time.
+const ANSWERS: usize = 2;
+
 /// Transfers that nobody wants any more.
-type Stopped = Arc<Mutex<BTreeSet<TransferId>>>;
+pub(super) type Stopped = Arc<Mutex<BTreeSet<TransferId>>>;
+
+/// Transfer, content, and the hashes that were asked for.
+pub(super) type Hashes = (TransferId, Digest, Vec<Short>);
 
 struct Active<'a> {
     shared: &'a Arc<Shared>,
@@ -33,6 +43,7 @@ struct Active<'a> {
     outgoing: Outgoing,
     bulk: mpsc::UnboundedSender<Bulk>,
     stopped: Stopped,
+    hashes: std::sync::mpsc::SyncSender<Hashes>,
     asked: Vec<(CategoryId, oneshot::Sender<Vec<Change>>)>,
     runs: BTreeMap<RunId, oneshot::Sender<RunOutcome>>,
     next_run: RunId,
@@ -49,13 +60,15 @@ pub(super) async fn run(
     let (bulk, jobs) = mpsc::unbounded_channel();
     let (events, mut happened) = mpsc::channel(256);
     let stopped = Stopped::default();
-    let feeder = tokio::spawn(feed(
-        Arc::clone(shared),
-        wire.outgoing.clone(),
-        jobs,
-        events.clone(),
-        Arc::clone(&stopped),
-    ));
+    let (hashes, told) = std::sync::mpsc::sync_channel(ANSWERS);
+    let feeder = Feeder {
+        shared: Arc::clone(shared),
+        outgoing: wire.outgoing.clone(),
+        events: events.clone(),
+        stopped: Arc::clone(&stopped),
+        told: Arc::new(Mutex::new(told)),
+    };
+    let feeder = tokio::spawn(feeder.feed(jobs));
     let forwards: Vec<_> = shared
         .keepers
         .iter()
@@ -69,6 +82,7 @@ pub(super) async fn run(
         outgoing: wire.outgoing.clone(),
         bulk,
         stopped,
+        hashes,
         asked: Vec::new(),
         runs: BTreeMap::new(),
         next_run: 0,
@@ -146,6 +160,14 @@ impl Active<'_> {
                 } => {
                     let _over = self.bulk.send(Bulk::Contents(transfer, category, files));
                 }
+                SenderAction::Hashes {
+                    transfer,
+                    content,
+                    hashes,
+                } => {
+                    // More than was asked for, or by nobody any more.
+                    let _unasked = self.hashes.try_send((transfer, content, hashes));
+                }
                 SenderAction::StopSending { transfer } => {
                     lock(&self.stopped).insert(transfer);
                 }
@@ -168,6 +190,20 @@ impl Active<'_> {
             }
         }
         let status = self.machine.status(self.shared.now());
+        for one in &status {
+            let acknowledged = matches!(
+                one.state,
+                State::InSync { .. }
+                    | State::OutOfSync {
+                        reason: Reason::ReloadFailed,
+                        ..
+                    }
+            );
+            let mut keepers = self.shared.keepers.iter();
+            if let Some(keeper) = keepers.find(|keeper| acknowledged && keeper.id == one.id) {
+                keeper.acknowledged(one.generation);
+            }
+        }
         self.shared.session_is(status, self.machine.is_verified());
     }
 
@@ -193,79 +229,6 @@ async fn forward(mut keeper: KeeperHandle, events: mpsc::Sender<SenderEvent>) {
             None => SenderEvent::Unseen { category },
         };
         if events.send(event).await.is_err() || keeper.found.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Sends bulk, one thing after the other.
-async fn feed(
-    shared: Arc<Shared>,
-    outgoing: Outgoing,
-    mut jobs: mpsc::UnboundedReceiver<Bulk>,
-    events: mpsc::Sender<SenderEvent>,
-    stopped: Stopped,
-) {
-    while let Some(job) = jobs.recv().await {
-        match job {
-            Bulk::Changes(transfer, changes) => {
-                for changes in parts(changes) {
-                    let part = Message::Changes { transfer, changes };
-                    if outgoing.bulk(&part).await.is_err() {
-                        return;
-                    }
-                }
-            }
-            Bulk::Contents(transfer, category, files) => {
-                let (shared, outgoing) = (Arc::clone(&shared), outgoing.clone());
-                let (events, stopped) = (events.clone(), Arc::clone(&stopped));
-                let sent = tokio::task::spawn_blocking(move || {
-                    send_files(
-                        &shared,
-                        &outgoing,
-                        &events,
-                        &stopped,
-                        (transfer, &category),
-                        &files,
-                    );
-                });
-                // It ends by itself when the connection does.
-                let _ended = sent.await;
-            }
-        }
-    }
-}
-
-fn send_files(
-    shared: &Shared,
-    outgoing: &Outgoing,
-    events: &mpsc::Sender<SenderEvent>,
-    stopped: &Stopped,
-    (transfer, category): (TransferId, &CategoryId),
-    files: &[Wanted],
-) {
-    let keeper = shared.keepers.iter().find(|keeper| keeper.id == *category);
-    let trees = keeper
-        .map(|keeper| keeper.trees.clone())
-        .unwrap_or_default();
-    for file in files {
-        let mut send = |message: Message| {
-            !lock(stopped).contains(&transfer) && outgoing.bulk_blocking(&message).is_ok()
-        };
-        let sent = send_file(&trees, &shared.signatures, transfer, file, &mut send);
-        let event = match sent {
-            Ok(()) => SenderEvent::Sent {
-                transfer,
-                bytes: file.size,
-            },
-            Err(ContentError::Unwanted) => return,
-            Err(error) => {
-                tracing::info!(%category, "{error}");
-                SenderEvent::Unreadable { transfer }
-            }
-        };
-        let failed = matches!(event, SenderEvent::Unreadable { .. });
-        if events.blocking_send(event).is_err() || failed {
             return;
         }
     }

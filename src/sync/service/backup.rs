@@ -127,7 +127,8 @@ impl Backup<'_> {
                     self.transfers.push((transfer, category.clone()));
                     self.work(transfer, action);
                 }
-                ReceiverAction::Rebase { transfer, .. }
+                ReceiverAction::Hash { transfer, .. }
+                | ReceiverAction::Rebase { transfer, .. }
                 | ReceiverAction::Prepare { transfer, .. }
                 | ReceiverAction::Commit { transfer, .. } => self.work(transfer, action),
                 ReceiverAction::Store(ref content) => {
@@ -256,6 +257,19 @@ fn done(shared: &Shared, disk: &mut Disk, action: ReceiverAction) -> Option<Rece
         ReceiverAction::Open { transfer, next, .. } => {
             let missing = disk.begin(transfer, next);
             Some(ReceiverEvent::Opened { transfer, missing })
+        }
+        ReceiverAction::Hash {
+            transfer,
+            content,
+            base,
+            question,
+        } => {
+            let hashes = disk.hash(transfer, content, base, &question);
+            Some(ReceiverEvent::Hashed {
+                transfer,
+                content,
+                hashes,
+            })
         }
         ReceiverAction::Rebase {
             transfer,

@@ -48,6 +48,8 @@ pub(super) struct KeeperHandle {
     own: Own,
     asks: mpsc::Sender<Ask>,
     notes: Arc<Mutex<Notes>>,
+    /// On the Active: when something was published that no Backup has acknowledged yet, if so.
+    behind: Arc<Mutex<Option<Instant>>>,
 }
 
 #[derive(Default)]
@@ -59,6 +61,19 @@ struct Notes {
 }
 
 impl KeeperHandle {
+    /// For how long something has been waiting for a Backup's acknowledgement, if so.
+    pub(super) fn behind_for(&self) -> Option<Duration> {
+        lock(&self.behind).map(|since| since.elapsed())
+    }
+
+    /// The Backup has acknowledged this generation.
+    pub(super) fn acknowledged(&self, generation: Option<u64>) {
+        let newest = self.found.borrow().lineage.newest();
+        if newest.map(|record| record.seq) == generation {
+            *lock(&self.behind) = None;
+        }
+    }
+
     pub(super) fn own(&self) -> Own {
         let Found { local, lineage } = self.found.borrow().clone();
         Own {
@@ -124,6 +139,7 @@ struct Keeper {
     found: watch::Sender<Found>,
     standing: watch::Receiver<Standing>,
     notes: Arc<Mutex<Notes>>,
+    behind: Arc<Mutex<Option<Instant>>>,
     watcher: Option<Watcher>,
     gather: Gather,
     started: Instant,
@@ -150,6 +166,7 @@ pub(super) fn start(
     });
     let (asks, asked) = mpsc::channel(16);
     let notes = Arc::new(Mutex::new(Notes::default()));
+    let behind = Arc::default();
     let export_every = disk.exported_every();
     let not_taken_up = disk.not_taken_up();
     let watcher = Watcher::new(trees.clone());
@@ -166,6 +183,7 @@ pub(super) fn start(
         found,
         standing,
         notes: Arc::clone(&notes),
+        behind: Arc::clone(&behind),
         watcher: watcher.ok(),
         gather: Gather::new(settings.quiet, settings.hold, OPEN_MAX),
         started: Instant::now(),
@@ -187,6 +205,7 @@ pub(super) fn start(
         own,
         asks,
         notes,
+        behind,
     }
 }
 
@@ -335,11 +354,13 @@ impl Keeper {
         };
         let publish = move |disk: &mut Disk| {
             if disk.store().applied().lineage.newest() != after {
-                return Ok(());
+                return Ok(false);
             }
             disk.publish(epoch, true)
         };
-        let _shown = self.on_disk(publish).await;
+        if self.on_disk(publish).await == Ok(true) {
+            lock(&self.behind).get_or_insert_with(Instant::now);
+        }
     }
 
     async fn scan(
@@ -349,19 +370,26 @@ impl Keeper {
         let standing = *self.standing.borrow_and_update();
         let outcome = self.on_disk(move |disk| {
             let scan = look(disk)?;
-            if let Standing::Active { epoch } = standing {
-                disk.publish(epoch, false)?;
-            }
-            Ok(vec![scan])
+            let published = match standing {
+                Standing::Active { epoch } => disk.publish(epoch, false)?,
+                Standing::Backup { .. } | Standing::Unknown => false,
+            };
+            Ok((scan, published))
         });
-        let scans = outcome.await?;
-        for scan in scans {
-            lock(&self.notes).scan = disk::notes(&scan);
-            if !scan.unstable.is_empty() {
-                let again = Hint::Paths(scan.unstable.into_iter().collect());
-                self.gather
-                    .add(self.started.elapsed() + UNSTABLE_AFTER, again);
+        let began = Instant::now();
+        let (scan, published) = outcome.await?;
+        match standing {
+            Standing::Active { .. } if published => {
+                lock(&self.behind).get_or_insert(began);
             }
+            Standing::Backup { .. } => *lock(&self.behind) = None,
+            Standing::Active { .. } | Standing::Unknown => {}
+        }
+        lock(&self.notes).scan = disk::notes(&scan);
+        if !scan.unstable.is_empty() {
+            let again = Hint::Paths(scan.unstable.into_iter().collect());
+            self.gather
+                .add(self.started.elapsed() + UNSTABLE_AFTER, again);
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod active;
 mod backup;
 mod connect;
 mod errand;
+mod feeder;
 mod keeper;
 mod office;
 mod shared;

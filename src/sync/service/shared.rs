@@ -107,7 +107,12 @@ impl Shared {
 
     /// What this node has, for a session that begins.
     pub(super) fn own(&self) -> Vec<Own> {
-        self.keepers.iter().map(KeeperHandle::own).collect()
+        let now = self.now();
+        let own = |keeper: &KeeperHandle| Own {
+            behind_since: keeper.behind_for().map(|length| now.saturating_sub(length)),
+            ..keeper.own()
+        };
+        self.keepers.iter().map(own).collect()
     }
 
     /// A session begins; orders for it come from here.

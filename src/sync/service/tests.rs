@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,8 +21,12 @@ use crate::policy::Policy;
 use crate::session::State;
 use crate::settings::{HookPaths, Way};
 
+mod large;
 mod reload;
 mod there_and_back;
+mod walk;
+
+use walk::tree;
 
 /// For what must happen; the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -229,12 +233,17 @@ fn node(place: &Path, side: Side, ends: [SocketAddr; 2], hooks: Hooks) -> Node {
 
 impl Pair {
     fn new(hooks: Hooks) -> Self {
-        let place = tempfile::tempdir().unwrap();
         let (one, other) = (free_port(), free_port());
+        Self::between(one, other, other, hooks)
+    }
+
+    /// `a` reaches `b`, which listens at `other`, by another address.
+    fn between(one: SocketAddr, other: SocketAddr, by: SocketAddr, hooks: Hooks) -> Self {
+        let place = tempfile::tempdir().unwrap();
         let a = node(
             &place.path().join("a"),
             Side::Preferred,
-            [one, other],
+            [one, by],
             hooks.clone(),
         );
         let b = node(&place.path().join("b"), Side::Other, [other, one], hooks);
@@ -247,7 +256,12 @@ impl Pair {
 
     /// Both run, `a` is Active, and holds something.
     fn settled(hooks: Hooks) -> Self {
-        let mut pair = Self::new(hooks);
+        let pair = Self::new(hooks);
+        pair.settle()
+    }
+
+    fn settle(self) -> Self {
+        let mut pair = self;
         fs::create_dir_all(pair.a.at("app/deep/er")).unwrap();
         for number in 0..50 {
             fs::write(
@@ -278,40 +292,6 @@ impl Drop for Pair {
         self.a.kill();
         self.b.kill();
     }
-}
-
-/// All of a tree, by a walker that shares nothing with the product.
-fn tree(root: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
-    let mut found = Vec::new();
-    let mut waiting = vec![root.to_owned()];
-    while let Some(dir) = waiting.pop() {
-        let Ok(entries) = fs::read_dir(&dir) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let (path, Ok(facts)) = (entry.path(), entry.metadata()) else {
-                continue;
-            };
-            let bytes = if facts.is_dir() {
-                waiting.push(path.clone());
-                b"dir".to_vec()
-            } else if facts.is_symlink() {
-                fs::read_link(&path)
-                    .unwrap_or_default()
-                    .into_os_string()
-                    .into_encoded_bytes()
-            } else {
-                fs::read(&path).unwrap_or_default()
-            };
-            found.push((
-                path.strip_prefix(root).unwrap().to_owned(),
-                facts.mode(),
-                bytes,
-            ));
-        }
-    }
-    found.sort();
-    found
 }
 
 #[test]

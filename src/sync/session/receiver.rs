@@ -16,6 +16,7 @@ use super::setup::{self, Own, Standing};
 use super::status::CategoryStatus;
 use super::status::Reason;
 use super::{Moment, SILENCE_MAX};
+use crate::blocks::Question;
 use crate::category_id::CategoryId;
 use crate::entry::Roots;
 use crate::frame::{Capped, Held, Hello, Look, Message, Text, TransferId, parts};
@@ -97,6 +98,11 @@ impl Receiver {
             }
             ReceiverEvent::Looked { round } => self.answer(round),
             ReceiverEvent::Opened { transfer, missing } => self.opened(transfer, missing),
+            ReceiverEvent::Hashed {
+                transfer,
+                content,
+                hashes,
+            } => self.hashed(transfer, content, hashes),
             ReceiverEvent::Stored { transfer, complete } => self.stored(transfer, complete),
             ReceiverEvent::Prepared { transfer, outcome } => self.prepared(transfer, outcome),
             ReceiverEvent::Committed { transfer, outcome } => self.committed(transfer, outcome),
@@ -201,6 +207,16 @@ impl Receiver {
                 base,
                 runs,
             } => return self.rebase(transfer, content, base, runs.into_inner()),
+            Message::AskBlocks {
+                transfer,
+                content,
+                base,
+                level,
+                groups,
+            } => {
+                let groups = groups.into_inner();
+                return self.ask_blocks(transfer, content, base, Question { level, groups });
+            }
             Message::Commit { transfer, epoch } => return self.commit(transfer, epoch),
             Message::Run { run, epoch, name } => {
                 let ordered = self.obeyed.ordered(epoch, self.epoch, self.same_version);

@@ -7,6 +7,7 @@ use super::setup::{self, Local, Own};
 use super::status::{CategoryStatus, Reason};
 use super::track::{Common, Meant, Track};
 use super::{CHECK_EVERY, Moment, SILENCE_MAX};
+use crate::blocks::Short;
 use crate::category_id::CategoryId;
 use crate::diff::Change;
 use crate::digest::Digest;
@@ -88,6 +89,15 @@ pub enum SenderAction {
         category: CategoryId,
         /// Which.
         files: Vec<Wanted>,
+    },
+    /// The answer to a question about a base that [`SenderAction::SendContents`] led to.
+    Hashes {
+        /// For which transfer.
+        transfer: TransferId,
+        /// For the sake of which content.
+        content: Digest,
+        /// As far as the base reaches; none if the Backup has it no longer.
+        hashes: Vec<Short>,
     },
     /// Send no more of this transfer.
     StopSending {
@@ -362,6 +372,7 @@ impl Sender {
                 Ok(())
             }
             Message::Need { transfer, .. }
+            | Message::Blocks { transfer, .. }
             | Message::Prepared { transfer }
             | Message::Done { transfer, .. }
             | Message::Refused { transfer, .. } => self.about_transfer(now, transfer, message),
@@ -400,6 +411,16 @@ impl Sender {
             Message::Need { contents, last, .. } => {
                 let told = (contents.into_inner(), last);
                 outcome = track.needed(now, transfer, told, &mut out);
+            }
+            Message::Blocks {
+                content, hashes, ..
+            } => {
+                track.moved(now, transfer);
+                out.push(SenderAction::Hashes {
+                    transfer,
+                    content,
+                    hashes: hashes.into_inner(),
+                });
             }
             Message::Prepared { .. } => track.prepared(now, common, transfer, &mut out),
             Message::Done { roots, .. } => {

@@ -12,7 +12,7 @@ use crate::manifest::Manifest;
 use crate::path::RelPath;
 use crate::policy::Policy;
 
-use super::PROTOCOL;
+use super::{Moment, PROTOCOL};
 
 /// What the agent says of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -68,6 +68,8 @@ pub struct Own {
     pub lineage: Lineage,
     /// The tree, if it was looked at already.
     pub local: Option<Local>,
+    /// On the Active: since when it has held something that no Backup has acknowledged, if so.
+    pub behind_since: Option<Moment>,
 }
 
 impl Own {

@@ -107,13 +107,13 @@ struct Basis {
 impl Track {
     pub(super) fn new(own: Own) -> Self {
         Self {
+            behind_since: own.behind_since,
             own,
             barred: None,
             peer: None,
             peer_tree: None,
             phase: Phase::Quiet,
             compared_at: None,
-            behind_since: None,
             told_behind: false,
             not_taken_up: None,
             since_round: 0,

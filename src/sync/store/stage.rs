@@ -143,6 +143,13 @@ impl Store {
         self.staging.put_whole(content, bytes)
     }
 
+    /// The present content of a path, to read; nothing if it is another than this.
+    pub fn base(&self, path: &RelPath, held: Digest) -> Option<std::os::fd::OwnedFd> {
+        let entry = self.scanner.manifest().get(path).and_then(Entry::content);
+        let same = entry.is_some_and(|(_, now)| now == held);
+        same.then(|| self.open_live(path)).flatten()
+    }
+
     /// Begins, or resumes, a content that was asked for. With `base`, the present content of `path`, all blocks but the
     /// runs are taken from there; `false` if that path no longer has it, and nothing was begun.
     pub fn begin(
@@ -155,11 +162,7 @@ impl Store {
             self.staging.begin(content, size, None)?;
             return Ok(true);
         };
-        let entry = self.scanner.manifest().get(path).and_then(Entry::content);
-        let file = self
-            .open_live(path)
-            .filter(|_| entry.is_some_and(|(_, now)| now == held));
-        let Some(file) = file else {
+        let Some(file) = self.base(path, held) else {
             return Ok(false);
         };
         self.staging.begin(content, size, Some((file, changed)))?;

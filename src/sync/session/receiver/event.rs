@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::blocks::Run;
+use crate::blocks::{Question, Run, Short};
 use crate::category_id::CategoryId;
 use crate::digest::Digest;
 use crate::frame::{Content, Look, Message, Needed, Refusal, Text, TransferId};
@@ -33,6 +33,15 @@ pub enum ReceiverEvent {
         transfer: TransferId,
         /// Contents neither in place nor staged.
         missing: Result<Vec<Needed>, Refusal>,
+    },
+    /// Groups of blocks of a base were hashed.
+    Hashed {
+        /// For which transfer.
+        transfer: TransferId,
+        /// For the sake of which content.
+        content: Digest,
+        /// As far as the base reaches; none if it is no longer there.
+        hashes: Vec<Short>,
     },
     /// Bytes of a content were staged.
     Stored {
@@ -93,6 +102,17 @@ pub enum ReceiverAction {
         category: CategoryId,
         /// The tree there shall be.
         next: Arc<Manifest>,
+    },
+    /// Hash groups of blocks of what is in a content's place, then tell [`ReceiverEvent::Hashed`].
+    Hash {
+        /// Of which transfer.
+        transfer: TransferId,
+        /// Hash of the whole file.
+        content: Digest,
+        /// Hash of what must be in its place.
+        base: Digest,
+        /// What to hash; no more than fits an answer.
+        question: Question,
     },
     /// Begin a content with the blocks of what is in its place.
     Rebase {

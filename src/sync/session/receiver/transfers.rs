@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::Receiver;
 use super::event::ReceiverAction;
-use crate::blocks::Run;
+use crate::blocks::{HASHES_MAX, Question, Run, Short};
 use crate::digest::Digest;
-use crate::frame::{Changed, Content, Message, Needed, Refusal, Stage, TransferId, parts};
+use crate::frame::{Capped, Changed, Content, Message, Needed, Refusal, Stage, TransferId, parts};
 use crate::lineage::Epoch;
 use crate::manifest::Manifest;
 use crate::session::{Local, Standing};
@@ -210,6 +210,45 @@ impl Receiver {
                 Ok(())
             }
             _ => Err("a base for a content that nobody asked for"),
+        }
+    }
+
+    pub(super) fn ask_blocks(
+        &mut self,
+        transfer: TransferId,
+        content: Digest,
+        base: Digest,
+        question: Question,
+    ) -> Result<(), &'static str> {
+        let counts = question.groups.iter().map(|run| u64::from(run.count));
+        if counts.sum::<u64>() > HASHES_MAX as u64 {
+            return Err("more hashes asked for than an answer holds");
+        }
+        let Some(incoming) = self.transfers.get(&transfer) else {
+            return Ok(());
+        };
+        match &incoming.step {
+            Step::Filling(missing) if missing.contains(&content) => {
+                self.out.push(ReceiverAction::Hash {
+                    transfer,
+                    content,
+                    base,
+                    question,
+                });
+                Ok(())
+            }
+            _ => Err("a question about a content that nobody asked for"),
+        }
+    }
+
+    pub(super) fn hashed(&mut self, transfer: TransferId, content: Digest, hashes: Vec<Short>) {
+        if self.transfers.contains_key(&transfer) {
+            let hashes = Capped::new(hashes);
+            self.send(Message::Blocks {
+                transfer,
+                content,
+                hashes,
+            });
         }
     }
 

@@ -58,6 +58,26 @@ fn a_change_that_waited_before_the_connection_is_as_old_as_it_is() {
 }
 
 #[test]
+fn a_change_from_before_the_connection_counts_from_then() {
+    let mut world = World::settled();
+    world.cut();
+    world.active.file("etc/d1/f1", b"changed while apart");
+    world.active.behind_since = Some(world.now - Duration::from_secs(60));
+    world.connect();
+    let mut told = 0;
+    world.run_with(0, |world, _| {
+        let lags = [world.status().state, theirs(world)].map(|state| match state {
+            State::Syncing { lag_ms, .. } => lag_ms,
+            _ => 0,
+        });
+        told += usize::from(lags == [60_000, 60_000]);
+        Fate::Goes
+    });
+    assert!(told > 3, "{told}");
+    world.assert_in_sync();
+}
+
+#[test]
 fn a_difference_that_nobody_dated_is_unknown() {
     let mut world = World::settled();
     world.now += Duration::from_millis(1500);

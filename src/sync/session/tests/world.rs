@@ -29,6 +29,7 @@ pub(super) struct Node {
     pub(super) policy_hash: Digest,
     pub(super) tree: Manifest,
     pub(super) lineage: Lineage,
+    pub(super) behind_since: Option<Moment>,
     blobs: BTreeMap<Digest, Vec<u8>>,
 }
 
@@ -40,6 +41,7 @@ impl Node {
             policy_hash: Digest::from_bytes([1; 32]),
             tree: Manifest::new(),
             lineage: Lineage::new(),
+            behind_since: None,
             blobs: BTreeMap::new(),
         };
         node.dir("etc");
@@ -107,6 +109,7 @@ impl Node {
             policy: Policy::default(),
             lineage: self.lineage.clone(),
             local: Some(Local::new(self.tree.clone())),
+            behind_since: self.behind_since,
         }]
     }
 }
@@ -331,7 +334,7 @@ impl World {
                     self.send_content(transfer, file.content);
                 }
             }
-            SenderAction::StopSending { .. } => {}
+            SenderAction::StopSending { .. } | SenderAction::Hashes { .. } => {}
             SenderAction::Ran { run, outcome } => self.ran.push((run, outcome)),
             SenderAction::Differs { changes, .. } => self.differs = Some(changes),
             SenderAction::Publish { .. } => {
@@ -390,7 +393,7 @@ impl World {
                 self.next.insert(transfer, next);
                 self.receiver(ReceiverEvent::Opened { transfer, missing });
             }
-            ReceiverAction::Rebase { .. } => {}
+            ReceiverAction::Rebase { .. } | ReceiverAction::Hash { .. } => {}
             ReceiverAction::Store(content) => {
                 let staged = self.staged.entry(content.content).or_default();
                 staged.truncate(usize::try_from(content.offset).unwrap());

@@ -147,6 +147,13 @@ impl Track {
         Ok(())
     }
 
+    /// Something of it went on.
+    pub(in crate::session) fn moved(&mut self, now: Moment, id: TransferId) {
+        if let Some(transfer) = self.transfer(id) {
+            transfer.moved_at = now;
+        }
+    }
+
     /// So many bytes of contents went out.
     pub(in crate::session) fn sent(&mut self, now: Moment, id: TransferId, bytes: u64) {
         if let Some(transfer) = self.transfer(id) {

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::pair::{Pair, rel};
-use crate::blocks::signature;
+use crate::blocks::{BLOCK_BYTES, signature};
 use crate::filter::FilterSpec;
 use crate::scan::{Note, Trust};
 use crate::store::StoreError;
@@ -245,8 +245,8 @@ fn only_changed_blocks_of_a_known_base_travel_and_a_cut_resumes() {
             .unwrap()
     );
     let block = |run: &crate::blocks::Run| {
-        let start = run.first as usize * 4096;
-        new[start..new.len().min(start + 4096)].to_vec()
+        let start = run.first as usize * BLOCK_BYTES;
+        new[start..new.len().min(start + BLOCK_BYTES)].to_vec()
     };
     store
         .put_blocks(&content, changed[0].first, &block(&changed[0]))

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::pair::{Pair, rel, walk};
+use crate::blocks::BLOCK_BYTES;
 use crate::digest::Digest;
 use crate::entry::{Entry, Kind, Xattrs};
 use crate::filter::FilterSpec;
@@ -154,9 +155,9 @@ fn contents_that_nobody_asked_for_or_that_lie_are_refused() {
     store.begin(content, None).unwrap();
     for (first, length) in [
         (0, 0),
-        (0, 4095),
-        (49, 4096),
-        (u32::MAX, 4096),
+        (0, BLOCK_BYTES - 1),
+        (195, BLOCK_BYTES),
+        (u32::MAX, BLOCK_BYTES),
         (0, 200_001),
     ] {
         let refused = store.put_blocks(&content, first, &vec![7; length]);
@@ -200,8 +201,8 @@ fn runs_of_blocks_outside_of_the_file_are_refused() {
         .remove(0);
     let run = |first, count| crate::blocks::Run { first, count };
     for bad in [
-        run(25, 1),
-        run(0, 26),
+        run(98, 1),
+        run(0, 99),
         run(u32::MAX, u32::MAX),
         run(1, u32::MAX),
     ] {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::blocks::{WHOLE_BYTES_MAX, signature};
+use crate::blocks::{BLOCK_BYTES, WHOLE_BYTES_MAX, signature};
 use crate::category_id::CategoryId;
 use crate::filter::{Filter, FilterSpec};
 use crate::lineage::{Epoch, NodeId};
@@ -145,8 +145,8 @@ impl Pair {
             }
             store.begin(want.content, None)?;
             for run in store.missing_blocks(&want.content) {
-                let start = run.first as usize * 4096;
-                let end = file.len().min(start + run.count as usize * 4096);
+                let start = run.first as usize * BLOCK_BYTES;
+                let end = file.len().min(start + run.count as usize * BLOCK_BYTES);
                 store.put_blocks(&want.content, run.first, &file[start..end])?;
             }
             store.finish(&want.content)?;
