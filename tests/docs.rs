@@ -127,7 +127,7 @@ fn the_example_of_means_is_a_configuration() {
 fn the_examples_of_sync_are_a_configuration() {
     let pair = blocks(&read("docs/pair.md"), "toml");
     let blocks = blocks(&read("docs/sync.md"), "toml");
-    assert_eq!(blocks.len(), 5);
+    assert_eq!(blocks.len(), 6);
     let text = format!("{}\n{}", pair[0], blocks.join("\n"));
     let config =
         Config::parse(&Source::new("docs/sync.md", text)).unwrap_or_else(|it| panic!("{it}"));

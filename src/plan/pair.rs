@@ -4,6 +4,7 @@
 //! The times are those the node is given ([`PairPolicy`]), never a second copy of them.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -42,6 +43,9 @@ pub struct PairPlan {
     pub takeover: String,
     /// For each fault of the Active, how long nobody answers.
     pub outages: Vec<Outage>,
+    /// Categories that must be in sync before a takeover that nobody ordered.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub waits_for: BTreeSet<String>,
 }
 
 /// Whether silence can become a proof here.
@@ -109,6 +113,7 @@ pub(super) fn draw(site: &Site) -> Option<PairPlan> {
         chain: chain::chain(&given),
         takeover: outage::takeover(policy.topology.standby).to_owned(),
         outages: outage::outages(&given),
+        waits_for: policy.sync.map(|sync| sync.required).unwrap_or_default(),
     })
 }
 
