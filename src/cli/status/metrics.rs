@@ -2,6 +2,8 @@
 //!
 //! Without an agent only `fencepost_up 0` is written: old values must not look current.
 
+mod sync;
+
 use std::fmt::{Display, Write as _};
 use std::fs;
 use std::io::Write;
@@ -13,7 +15,6 @@ use fencepost::control::{AgentStatus, HistoryHealth};
 use fencepost::io::realtime::Grant;
 use fencepost::node::Instant;
 use fencepost::node::pair::PairStatus;
-use fencepost::node::pair::sync::{Roots, SyncStatus};
 use fencepost::node::status::{CheckHealth, Summary};
 use fencepost::wire::Role;
 
@@ -320,7 +321,7 @@ fn pair(page: &mut Page, pair: &PairStatus, now: Instant) {
         page.sample(name, &[("means", &means.name)], fault);
     }
     if let Some(kept) = &pair.sync {
-        sync(page, kept, now);
+        sync::render(page, kept, now);
     }
     page.counter(
         "fencepost_pair_fence_orders_refused_total",
@@ -332,31 +333,6 @@ fn pair(page: &mut Page, pair: &PairStatus, now: Instant) {
         "Messages dropped as old or repeated.",
         pair.stale_messages,
     );
-}
-
-fn sync(page: &mut Page, kept: &SyncStatus, now: Instant) {
-    let name = "fencepost_pair_sync_roots";
-    page.family(name, "gauge", "1 for what both nodes hold, compared.");
-    for (word, roots) in [
-        ("equal", Roots::Equal),
-        ("differ", Roots::Differ),
-        ("unknown", Roots::Unknown),
-    ] {
-        page.sample(name, &[("roots", word)], u8::from(kept.roots == roots));
-    }
-    page.gauge(
-        "fencepost_pair_sync_withholds_takeover",
-        "Whether a takeover that nobody ordered would wait for state in sync.",
-        u8::from(!kept.withholds.is_empty()),
-    );
-    let name = "fencepost_pair_sync_verified_age_seconds";
-    page.family(name, "gauge", "Since both were last seen to hold the same.");
-    for category in &kept.categories {
-        if let Some(at) = category.verified_at {
-            let age = now.since(at).as_secs_f64();
-            page.sample(name, &[("category", &category.name)], age);
-        }
-    }
 }
 
 fn checks(page: &mut Page, status: &AgentStatus) {
@@ -433,8 +409,6 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
-    use fencepost::node::pair::sync::SyncCategoryStatus;
-
     use super::*;
     use crate::cli::status::sample;
 
@@ -488,36 +462,6 @@ mod tests {
             "fencepost_pair_would_take_over 0",
             "fencepost_pair_link_heard_age_seconds{link=\"cable\"} 0.004",
             "fencepost_pair_means_proven_age_seconds{means=\"fence-wire\"} 0.12",
-        ] {
-            assert!(
-                text.lines().any(|it| it == line),
-                "missing `{line}` in\n{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn values_of_a_backup_that_is_kept_alike() {
-        let mut status = sample::healthy();
-        let mut pair = sample::backup();
-        pair.sync = Some(SyncStatus {
-            roots: Roots::Equal,
-            categories: vec![SyncCategoryStatus {
-                name: "vpn".to_owned(),
-                in_sync: Some(true),
-                verified_at: Some(sample::AT - Duration::from_millis(250)),
-                why: None,
-                required: true,
-            }],
-            ..SyncStatus::default()
-        });
-        status.node.pair = Some(pair);
-        let text = render(&status, Freshness::Fresh);
-        for line in [
-            "fencepost_pair_sync_roots{roots=\"equal\"} 1",
-            "fencepost_pair_sync_roots{roots=\"unknown\"} 0",
-            "fencepost_pair_sync_withholds_takeover 0",
-            "fencepost_pair_sync_verified_age_seconds{category=\"vpn\"} 0.25",
         ] {
             assert!(
                 text.lines().any(|it| it == line),
