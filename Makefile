@@ -42,11 +42,13 @@ pair-demo: setup rig
 test: setup
 	@.ci/test-all $(STAGES)
 
-# Failure-to-relay times of each board, the control loop's lateness, memory and CPU; as shipped, so optimised.
+# Failure-to-relay times of each board, the control loop's lateness, memory and CPU; outages beside keepalived's; state sync
+# beside rsync and lsyncd. As shipped, so optimised.
 bench: setup
 	$(CARGO) build --workspace --release
 	target/release/hil bench
 	target/release/hil contest
+	target/release/hil bench-sync
 
 # Formatting, lints, units, rules, scripts, licences.
 lint: build

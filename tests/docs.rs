@@ -127,7 +127,7 @@ fn the_example_of_means_is_a_configuration() {
 fn the_examples_of_sync_are_a_configuration() {
     let pair = blocks(&read("docs/pair.md"), "toml");
     let blocks = blocks(&read("docs/sync.md"), "toml");
-    assert_eq!(blocks.len(), 5);
+    assert_eq!(blocks.len(), 6);
     let text = format!("{}\n{}", pair[0], blocks.join("\n"));
     let config =
         Config::parse(&Source::new("docs/sync.md", text)).unwrap_or_else(|it| panic!("{it}"));
@@ -204,6 +204,9 @@ fn every_metric_is_documented() {
     let text = read("docs/interfaces.md");
     let source = read("src/cli/status/metrics.rs");
     let (source, _tests) = source.split_once("mod tests").unwrap();
+    let more = read("src/cli/status/metrics/sync.rs");
+    let (more, _tests) = more.split_once("mod tests").unwrap();
+    let source = format!("{source}{more}");
     for rest in source.split("\"fencepost_").skip(1) {
         let name = rest.split('"').next().unwrap();
         assert!(

@@ -25,6 +25,7 @@ pub mod rig;
 pub mod runner;
 pub mod scenario;
 pub mod socket;
+pub mod sync_bench;
 pub mod trial;
 pub mod vhost;
 pub mod wire;

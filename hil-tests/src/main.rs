@@ -1,5 +1,6 @@
 //! The rig's command line.
 
+mod bench_sync;
 mod boot;
 mod demo;
 mod gauge;
@@ -95,6 +96,8 @@ enum Command {
         #[arg(long, default_value = "report")]
         report: PathBuf,
     },
+    /// Measure state sync beside rsync and lsyncd, in turn, on the same disk and cable: needs root.
+    BenchSync(bench_sync::BenchSync),
     /// The bench's check.
     #[command(hide = true)]
     Verdict {
@@ -153,6 +156,7 @@ fn main() -> anyhow::Result<ExitCode> {
             quick,
             report,
         } => gauge::bench(program.as_deref(), quick, &report),
+        Command::BenchSync(options) => bench_sync::run(&options),
         Command::Verdict { file, stamp } => return Ok(gauge::verdict(&file, &stamp)),
         Command::I2cset { board, words } => gauge::i2cset(&board, &words),
         Command::GuestAgent => Ok(fencepost_hil::guest_agent::serve()?),

@@ -4,6 +4,7 @@
 //! The times are those the node is given ([`PairPolicy`]), never a second copy of them.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -45,6 +46,9 @@ pub struct PairPlan {
     relinks: bool,
     /// For each fault of the Active, how long nobody answers.
     pub outages: Vec<Outage>,
+    /// Categories that must be in sync before a takeover that nobody ordered.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub waits_for: BTreeSet<String>,
 }
 
 /// Whether silence can become a proof here.
@@ -113,6 +117,7 @@ pub(super) fn draw(site: &Site) -> Option<PairPlan> {
         takeover: outage::takeover(policy.topology, site.board.has_relays()).to_owned(),
         relinks: policy.topology.standby == Standby::Cold || policy.topology.reach == Reach::Behind,
         outages: outage::outages(&given),
+        waits_for: policy.sync.map(|sync| sync.required).unwrap_or_default(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use core::fmt::Write as _;
 
+use fencepost_sync::activation::On;
 use fencepost_sync::category::{Category, Contents, Files, Source};
 use fencepost_sync::hooks::Hook;
 use fencepost_sync::settings::Settings;
@@ -25,6 +26,14 @@ pub(super) fn write(settings: &Settings, out: &mut String) -> core::fmt::Result 
     )?;
     for category in &settings.categories {
         write_category(category, out)?;
+    }
+    for activation in &settings.activations {
+        let on = match activation.on {
+            On::Backup => "on the Backup",
+            On::Both => "on both nodes",
+        };
+        let run = program(&activation.hook);
+        writeln!(out, "  run {:<16} {on}: {run}", activation.name)?;
     }
     Ok(())
 }

@@ -144,7 +144,11 @@ impl Agent {
         };
         let synced = SyncService::place(&self.place.folder).join(sync_service::ROOT);
         let mut wishes = wishes.clone();
-        for (word, path) in [("@power@", self.path("power")), ("@synced@", synced)] {
+        for (word, path) in [
+            ("@power@", self.path("power")),
+            ("@synced@", synced),
+            ("@sync-socket@", SyncService::socket(&self.place.folder)),
+        ] {
             wishes.tables = wishes.tables.replace(word, &path.display().to_string());
         }
         site::toml(&place, part, &wishes)

@@ -23,7 +23,7 @@ pub mod contest;
 pub mod film;
 pub mod host;
 pub mod machine;
-mod namespace;
+pub(crate) mod namespace;
 pub mod native;
 pub mod scenario;
 pub mod site;

@@ -59,8 +59,9 @@ impl SyncService {
         self.folder.join("state").join("sync")
     }
 
-    fn socket(&self) -> PathBuf {
-        self.folder.join("sync-run").join("control.sock")
+    /// Where the service of the node whose files are in `folder` is asked.
+    pub fn socket(folder: &Path) -> PathBuf {
+        folder.join("sync-run").join("control.sock")
     }
 
     /// Starts it beside the agent whose site this is.
@@ -83,7 +84,7 @@ impl SyncService {
             .arg(site)
             .arg("sync")
             .arg("--sync-socket")
-            .arg(self.socket())
+            .arg(Self::socket(&self.folder))
             .arg("service")
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
@@ -107,7 +108,10 @@ impl SyncService {
     /// What `fencepost sync status --json` prints.
     pub fn status(&self) -> Result<serde_json::Value> {
         let mut command = Command::new(&self.program);
-        command.arg("sync").arg("--sync-socket").arg(self.socket());
+        command
+            .arg("sync")
+            .arg("--sync-socket")
+            .arg(Self::socket(&self.folder));
         let told = output(command.args(["status", "--json"]))?;
         Ok(serde_json::from_str(&told).unwrap_or_default())
     }

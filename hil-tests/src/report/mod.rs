@@ -11,7 +11,7 @@ mod picture;
 mod scale;
 mod story;
 mod style;
-mod svg;
+pub(crate) mod svg;
 
 use std::fs;
 use std::path::{Path, PathBuf};

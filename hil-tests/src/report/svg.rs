@@ -6,20 +6,20 @@ use std::fmt::Write;
 
 /// Shapes in the order they are painted.
 #[derive(Default)]
-pub(super) struct Svg {
+pub(crate) struct Svg {
     body: String,
 }
 
 /// Where a text's anchor is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Start,
     Middle,
     End,
 }
 
 /// Width of a text at `size` pixels, on the safe side for the usual sans-serif faces.
-pub(super) fn text_width(text: &str, size: f64) -> f64 {
+pub(crate) fn text_width(text: &str, size: f64) -> f64 {
     let wide = |c: char| match c {
         'i' | 'l' | 'j' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | ' ' | '(' | ')' | '/' => 0.36,
         'm' | 'w' | 'M' | 'W' | '—' | '→' | '⚑' => 0.95,
@@ -30,7 +30,7 @@ pub(super) fn text_width(text: &str, size: f64) -> f64 {
 }
 
 /// `text`, shortened with an ellipsis until it is no wider than `width`.
-pub(super) fn fit(text: &str, size: f64, width: f64) -> String {
+pub(crate) fn fit(text: &str, size: f64, width: f64) -> String {
     if text_width(text, size) <= width {
         return text.to_owned();
     }
@@ -47,7 +47,7 @@ pub(super) fn fit(text: &str, size: f64, width: f64) -> String {
 }
 
 /// `text` broken between words into lines no wider than `width`; what `lines_max` lines cannot hold ends in an ellipsis.
-pub(super) fn wrap(text: &str, size: f64, width: f64, lines_max: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, size: f64, width: f64, lines_max: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![String::new()];
     for word in text.split_whitespace() {
         let full = lines.len() >= lines_max;
@@ -67,7 +67,7 @@ pub(super) fn wrap(text: &str, size: f64, width: f64, lines_max: usize) -> Vec<S
 }
 
 /// Text safe inside XML and HTML, attributes included. Control characters, which XML forbids, become spaces.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -83,7 +83,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 impl Svg {
-    pub(super) fn rect(&mut self, class: &str, x: f64, y: f64, width: f64, height: f64) {
+    pub(crate) fn rect(&mut self, class: &str, x: f64, y: f64, width: f64, height: f64) {
         let width = width.max(0.0);
         let _ = write!(
             self.body,
@@ -91,7 +91,7 @@ impl Svg {
         );
     }
 
-    pub(super) fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
+    pub(crate) fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         let _ = write!(
             self.body,
             "<line class=\"{class}\" x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\"/>",
@@ -99,7 +99,7 @@ impl Svg {
         );
     }
 
-    pub(super) fn path(&mut self, class: &str, points: &[(f64, f64)], closed: bool) {
+    pub(crate) fn path(&mut self, class: &str, points: &[(f64, f64)], closed: bool) {
         let mut d = String::new();
         for (index, (x, y)) in points.iter().enumerate() {
             let verb = if index == 0 { 'M' } else { 'L' };
@@ -111,7 +111,7 @@ impl Svg {
         let _ = write!(self.body, "<path class=\"{class}\" d=\"{d}\"/>");
     }
 
-    pub(super) fn text(&mut self, class: &str, anchor: Anchor, x: f64, y: f64, text: &str) {
+    pub(crate) fn text(&mut self, class: &str, anchor: Anchor, x: f64, y: f64, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "",
             Anchor::Middle => " text-anchor=\"middle\"",
@@ -125,19 +125,19 @@ impl Svg {
     }
 
     /// Shapes drawn by `inside` share a text shown when the pointer rests on them.
-    pub(super) fn titled(&mut self, title: &str, inside: impl FnOnce(&mut Self)) {
+    pub(crate) fn titled(&mut self, title: &str, inside: impl FnOnce(&mut Self)) {
         let _ = write!(self.body, "<g><title>{}</title>", escape(title));
         inside(self);
         self.body.push_str("</g>");
     }
 
     /// Paints another's shapes on top.
-    pub(super) fn append(&mut self, other: Self) {
+    pub(crate) fn append(&mut self, other: Self) {
         self.body.push_str(&other.body);
     }
 
     /// Everything, in its frame.
-    pub(super) fn finish(self, width: f64, height: f64, label: &str, head: &str) -> String {
+    pub(crate) fn finish(self, width: f64, height: f64, label: &str, head: &str) -> String {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"timeline\" viewBox=\"0 0 {width:.0} {height:.0}\" \
              role=\"img\" aria-label=\"{}\">{head}{}</svg>",

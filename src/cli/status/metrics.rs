@@ -3,6 +3,7 @@
 //! Without an agent only `fencepost_up 0` is written: old values must not look current.
 
 mod pair;
+mod sync;
 
 use std::fmt::{Display, Write as _};
 use std::fs;
@@ -330,7 +331,6 @@ mod tests {
     use std::time::Duration;
 
     use fencepost::node::pair::LinkMeasure;
-    use fencepost::node::pair::sync::{Roots, SyncCategoryStatus, SyncStatus};
 
     use super::*;
     use crate::cli::status::sample;
@@ -430,36 +430,6 @@ mod tests {
             assert!(!text.contains(absent), "{absent}");
         }
         assert!(text.contains("loss_ratio{link=\"lan\"}"));
-    }
-
-    #[test]
-    fn values_of_a_backup_that_is_kept_alike() {
-        let mut status = sample::healthy();
-        let mut pair = sample::backup();
-        pair.sync = Some(SyncStatus {
-            roots: Roots::Equal,
-            categories: vec![SyncCategoryStatus {
-                name: "vpn".to_owned(),
-                in_sync: Some(true),
-                verified_at: Some(sample::AT - Duration::from_millis(250)),
-                why: None,
-                required: true,
-            }],
-            ..SyncStatus::default()
-        });
-        status.node.pair = Some(pair);
-        let text = render(&status, Freshness::Fresh);
-        for line in [
-            "fencepost_pair_sync_roots{roots=\"equal\"} 1",
-            "fencepost_pair_sync_roots{roots=\"unknown\"} 0",
-            "fencepost_pair_sync_withholds_takeover 0",
-            "fencepost_pair_sync_verified_age_seconds{category=\"vpn\"} 0.25",
-        ] {
-            assert!(
-                text.lines().any(|it| it == line),
-                "missing `{line}` in\n{text}"
-            );
-        }
     }
 
     #[test]

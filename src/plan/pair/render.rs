@@ -25,6 +25,11 @@ pub(in crate::plan) fn write(
     };
     writeln!(out, "\npair\n  standby    {standby}")?;
     writeln!(out, "  takeover   {}", pair.takeover)?;
+    if !pair.waits_for.is_empty() {
+        let categories: Vec<&str> = pair.waits_for.iter().map(String::as_str).collect();
+        let categories = categories.join(", ");
+        writeln!(out, "  waits for  state in sync: {categories}")?;
+    }
     writeln!(out, "  means      {means}")?;
     match &pair.lease {
         LeasePlan::Used { right, wait } => writeln!(

@@ -45,6 +45,7 @@ struct Active<'a> {
     stopped: Stopped,
     hashes: std::sync::mpsc::SyncSender<Hashes>,
     asked: Vec<(CategoryId, oneshot::Sender<Vec<Change>>)>,
+    verifying: Vec<oneshot::Sender<()>>,
     runs: BTreeMap<RunId, oneshot::Sender<RunOutcome>>,
     next_run: RunId,
     ended: Option<String>,
@@ -84,6 +85,7 @@ pub(super) async fn run(
         stopped,
         hashes,
         asked: Vec::new(),
+        verifying: Vec::new(),
         runs: BTreeMap::new(),
         next_run: 0,
         ended: None,
@@ -126,7 +128,10 @@ impl Active<'_> {
     fn order(&mut self, order: Order) {
         match order {
             Order::Wanted { category, meant } => self.tell(SenderEvent::Wanted { category, meant }),
-            Order::Verify(look) => self.tell(SenderEvent::Verify(look)),
+            Order::Verify { look, answer } => {
+                self.tell(SenderEvent::Verify(look));
+                self.verifying.push(answer);
+            }
             Order::Run { name, answer } => {
                 let run = self.next_run;
                 self.next_run = self.next_run.wrapping_add(1);
@@ -204,7 +209,12 @@ impl Active<'_> {
                 keeper.acknowledged(one.generation);
             }
         }
-        self.shared.session_is(status, self.machine.is_verified());
+        self.shared.session_is(status);
+        if self.machine.is_verified() {
+            for answer in self.verifying.drain(..) {
+                let _gone = answer.send(());
+            }
+        }
     }
 
     fn differs(&mut self, category: &CategoryId, changes: &[Change]) {

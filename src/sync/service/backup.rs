@@ -142,7 +142,7 @@ impl Backup<'_> {
             }
         }
         let status = self.machine.status(self.shared.now());
-        self.shared.session_is(status, false);
+        self.shared.session_is(status);
         contents
     }
 

@@ -17,6 +17,8 @@ use crate::session::{Meant, Standing, State};
 
 /// Progress is told this often.
 pub(super) const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+/// The end of a transfer is looked for this often.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Longest an errand may take.
 const ERRAND_MAX: Duration = Duration::from_secs(3600);
 /// A connection that is being made is waited for.
@@ -161,19 +163,22 @@ async fn verify(
     for keeper in keepers {
         keeper.look(look).await?;
     }
-    shared.order(Order::Verify(look))?;
-    // Until the order is taken, the last answer still stands.
-    sleep(PROGRESS_EVERY).await;
+    let (answer, mut answered) = oneshot::channel();
+    shared.order(Order::Verify { look, answer })?;
     let until = Instant::now() + ERRAND_MAX;
-    while !shared.is_verified() {
-        let report = still_connected(shared)?;
-        asker.ok(Answer::Progress(report)).await?;
-        if Instant::now() >= until {
-            return Err("the backup did not answer in an hour".to_owned());
+    loop {
+        match timeout(PROGRESS_EVERY, &mut answered).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(_)) => return Err("the connection with the backup was lost".to_owned()),
+            Err(_) if Instant::now() >= until => {
+                return Err("the backup did not answer in an hour".to_owned());
+            }
+            Err(_) => {
+                let report = still_connected(shared)?;
+                asker.ok(Answer::Progress(report)).await?;
+            }
         }
-        sleep(PROGRESS_EVERY).await;
     }
-    Ok(())
 }
 
 pub(super) fn still_connected(shared: &Shared) -> Result<Report, String> {
@@ -189,6 +194,7 @@ pub(super) fn still_connected(shared: &Shared) -> Result<Report, String> {
 
 async fn in_sync(shared: &Shared, ids: &[CategoryId], asker: &mut Asker) -> Result<(), String> {
     let until = Instant::now() + ERRAND_MAX;
+    let mut told_at = Instant::now();
     loop {
         let report = still_connected(shared)?;
         let meant: Vec<_> = report
@@ -216,8 +222,11 @@ async fn in_sync(shared: &Shared, ids: &[CategoryId], asker: &mut Asker) -> Resu
         if Instant::now() >= until {
             return Err("it was not done in an hour; it goes on".to_owned());
         }
-        asker.ok(Answer::Progress(report)).await?;
-        sleep(PROGRESS_EVERY).await;
+        if told_at.elapsed() >= PROGRESS_EVERY {
+            told_at = Instant::now();
+            asker.ok(Answer::Progress(report)).await?;
+        }
+        sleep(LOOK_EVERY).await;
     }
 }
 

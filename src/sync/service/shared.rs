@@ -27,8 +27,11 @@ pub(super) enum Order {
         category: Option<CategoryId>,
         meant: Meant,
     },
-    /// Have the Backup look.
-    Verify(Look),
+    /// Have the Backup look; answered when it has.
+    Verify {
+        look: Look,
+        answer: oneshot::Sender<()>,
+    },
     /// Have the Backup run a command.
     Run {
         name: String,
@@ -65,7 +68,6 @@ struct Session {
     trouble: Option<String>,
     ended_at: Moment,
     categories: Vec<CategoryStatus>,
-    verified: bool,
     orders: Option<mpsc::Sender<Order>>,
 }
 
@@ -122,14 +124,11 @@ impl Shared {
         session.peer = Some(peer);
         session.trouble = None;
         session.orders = Some(sender);
-        session.verified = false;
         orders
     }
 
-    pub(super) fn session_is(&self, categories: Vec<CategoryStatus>, verified: bool) {
-        let mut session = self.session();
-        session.categories = categories;
-        session.verified = verified;
+    pub(super) fn session_is(&self, categories: Vec<CategoryStatus>) {
+        self.session().categories = categories;
     }
 
     pub(super) fn session_ended(&self, why: String) {
@@ -150,11 +149,6 @@ impl Shared {
             tracing::info!("no session: {why}");
             session.trouble = Some(why);
         }
-    }
-
-    /// Whether the peer has answered the last thorough question.
-    pub(super) fn is_verified(&self) -> bool {
-        self.session().verified
     }
 
     /// Give an order to the session.

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::activation::{Activation, Ended, On};
 use crate::category::{Category, Contents, Exporter, Hooks, Source};
 use crate::category_id::CategoryId;
 use crate::client::{Client, ClientError};
@@ -18,11 +17,13 @@ use crate::control::{Answer, Request};
 use crate::hooks::Hook;
 use crate::lineage::Epoch;
 use crate::policy::Policy;
-use crate::session::State;
+use crate::session::{CategoryStatus, State};
 use crate::settings::{HookPaths, Way};
 
+mod errands;
 mod large;
 mod reload;
+mod runs;
 mod there_and_back;
 mod walk;
 
@@ -94,18 +95,19 @@ impl Node {
         Ok(answers)
     }
 
-    fn state(&self) -> Option<State> {
+    fn category(&self) -> Option<CategoryStatus> {
         match self.ask(Request::Status).ok()?.pop()? {
-            Answer::Status(report) => Some(report.categories.first()?.state.clone()),
+            Answer::Status(report) => report.categories.into_iter().next(),
             _ => None,
         }
     }
 
+    fn state(&self) -> Option<State> {
+        Some(self.category()?.state)
+    }
+
     fn generation(&self) -> Option<u64> {
-        match self.ask(Request::Status).ok()?.pop()? {
-            Answer::Status(report) => report.categories.first()?.generation,
-            _ => None,
-        }
+        self.category()?.generation
     }
 
     /// It knows that it is Active, and its backup is in sync.
@@ -176,23 +178,6 @@ fn category(hooks: Hooks) -> Category {
     }
 }
 
-fn activations() -> Vec<Activation> {
-    let one = |name: &str, script: &str, on| Activation {
-        name: name.to_owned(),
-        hook: Hook {
-            argv: ["/bin/sh", "-c", script].map(str::to_owned).into(),
-            limit: PATIENCE,
-        },
-        on,
-    };
-    vec![
-        one("fails", "echo no such table; exit 3", On::Backup),
-        one("both", "echo $FENCEPOST_HOOK", On::Both),
-        one("both-fail", "exit 4", On::Both),
-        one("waits", "sleep 3", On::Backup),
-    ]
-}
-
 fn node(place: &Path, side: Side, ends: [SocketAddr; 2], hooks: Hooks) -> Node {
     let place = place.to_owned();
     fs::create_dir_all(place.join("state/export/config")).unwrap();
@@ -203,7 +188,7 @@ fn node(place: &Path, side: Side, ends: [SocketAddr; 2], hooks: Hooks) -> Node {
         secrets: vec![core::array::from_fn(|at| u8::try_from(at).unwrap())],
         settings: Settings {
             socket: PathBuf::new(),
-            activations: activations(),
+            activations: runs::activations(),
             ways: vec![Way {
                 name: "ha".to_owned(),
                 interface: None,
@@ -405,161 +390,4 @@ fn what_the_check_rejects_is_not_committed() {
     assert_eq!(fs::read(pair.b.at("app/f1")).unwrap(), b"file 1");
     fs::write(pair.a.at("app/f1"), "mended").unwrap();
     pair.until_same();
-}
-
-#[test]
-fn commands_do_what_they_say() {
-    let pair = Pair::settled(Hooks::default());
-    let config = || Some(CategoryId::new("config").unwrap());
-    let now = |full| Request::Now {
-        category: config(),
-        full,
-        deletions: false,
-        overwrite: false,
-    };
-    for full in [false, true] {
-        let done = pair.a.ask(now(full)).unwrap();
-        assert!(matches!(done.last(), Some(Answer::Done(_))), "{done:?}");
-    }
-    let refused = pair.b.ask(now(false)).unwrap_err().to_string();
-    assert!(refused.contains("this node is Backup"), "{refused}");
-    let verified = pair.a.ask(Request::Verify).unwrap();
-    assert!(
-        matches!(verified.last(), Some(Answer::Status(_))),
-        "{verified:?}"
-    );
-
-    // A save of many files is one generation, and travels when it is complete.
-    pair.a.ask(Request::Begin { category: None }).unwrap();
-    fs::write(pair.a.at("app/f1"), "first of two").unwrap();
-    std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(fs::read(pair.b.at("app/f1")).unwrap(), b"file 1");
-    fs::write(pair.a.at("app/f2"), "second of two").unwrap();
-    pair.a.ask(Request::Commit { category: None }).unwrap();
-    pair.until_same();
-    let id = CategoryId::new("config").unwrap();
-    let Some(Answer::History(kept)) = pair
-        .a
-        .ask(Request::History {
-            category: id.clone(),
-        })
-        .unwrap()
-        .pop()
-    else {
-        panic!("no history");
-    };
-    assert_eq!(kept[0].changes, 2, "{kept:?}");
-
-    // And back: by the node that holds what was overwritten, once its data counts.
-    let rollback = |generation| Request::Rollback {
-        category: id.clone(),
-        generation,
-    };
-    let refused = pair
-        .a
-        .ask(rollback(kept[1].number))
-        .unwrap_err()
-        .to_string();
-    assert!(refused.contains("switch over"), "{refused}");
-    pair.a.agent.says(BACKUP(2));
-    pair.b.agent.says(ACTIVE(2));
-    wait("b to serve", || pair.b.serves());
-    let history = Request::History {
-        category: id.clone(),
-    };
-    let Some(Answer::History(kept)) = pair.b.ask(history).unwrap().pop() else {
-        panic!("no history");
-    };
-    let before = kept
-        .iter()
-        .skip_while(|one| one.changes != 2)
-        .nth(1)
-        .unwrap();
-    pair.b.ask(rollback(before.number)).unwrap();
-    pair.until_same();
-    assert_eq!(fs::read(pair.a.at("app/f1")).unwrap(), b"file 1");
-    pair.a.agent.says(ACTIVE(3));
-    pair.b.agent.says(BACKUP(3));
-    wait("a to serve", || pair.a.serves());
-
-    let shown = pair
-        .a
-        .ask(Request::Diff {
-            category: None,
-            full: false,
-        })
-        .unwrap();
-    let Some(Answer::Differences {
-        count: 0,
-        last: true,
-        ..
-    }) = shown.last()
-    else {
-        panic!("{shown:?}");
-    };
-}
-
-fn run_by_name(node: &Node, name: &str) -> Result<(Option<Ended>, Option<Ended>), ClientError> {
-    let name = name.to_owned();
-    match node.ask(Request::Run { name })?.pop() {
-        Some(Answer::Ran { here, backup }) => Ok((here, backup)),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn a_command_runs_on_the_backup_by_name() {
-    let pair = Pair::settled(Hooks::default());
-    let ended = |code, output: &str| {
-        let output = output.to_owned();
-        Some(Ended { code, output })
-    };
-    let fails = run_by_name(&pair.a, "fails").unwrap();
-    assert_eq!(fails, (None, ended(3, "no such table")));
-    let both = run_by_name(&pair.a, "both").unwrap();
-    assert_eq!(both, (ended(0, "activate"), ended(0, "activate")));
-    // Failed here, not ordered there.
-    let both = run_by_name(&pair.a, "both-fail").unwrap();
-    assert_eq!(both, (ended(4, ""), None));
-    let unknown = run_by_name(&pair.a, "nonsense").unwrap_err().to_string();
-    assert_eq!(
-        unknown,
-        "no activation `nonsense`; configured here: fails, both, both-fail, waits"
-    );
-    let backup = run_by_name(&pair.b, "fails").unwrap_err().to_string();
-    assert!(backup.contains("this node is Backup"), "{backup}");
-}
-
-#[test]
-fn commands_run_one_at_a_time() {
-    let pair = Pair::settled(Hooks::default());
-    std::thread::scope(|scope| {
-        // Whichever is first: the long one is asked for until it ran.
-        let first = scope.spawn(|| {
-            loop {
-                match run_by_name(&pair.a, "waits") {
-                    Ok(ended) => return ended,
-                    Err(why) => assert!(why.to_string().contains("still running"), "{why}"),
-                }
-            }
-        });
-        let mut busy = false;
-        wait("the refusal of a second one", || {
-            busy |= run_by_name(&pair.a, "fails")
-                .is_err_and(|why| why.to_string().contains("still running"));
-            busy || first.is_finished()
-        });
-        assert_eq!(first.join().unwrap().1.unwrap().code, 0);
-        assert!(busy, "nothing was refused while the first one ran");
-    });
-}
-
-#[test]
-fn a_backup_that_knows_a_newer_epoch_runs_nothing() {
-    let pair = Pair::settled(Hooks::default());
-    // Its agent knows; the session has not been told yet, or the connection ends: nothing runs either way.
-    pair.b.agent.says(BACKUP(9));
-    let refused = run_by_name(&pair.a, "fails").unwrap_err().to_string();
-    let known = ["epoch 1 is over", "is not known", "no connection"];
-    assert!(known.iter().any(|it| refused.contains(it)), "{refused}");
 }

@@ -1,5 +1,6 @@
 //! A command that one node has the other run: one at a time, under the session's epoch, between equal versions.
 
+use super::SenderAction;
 use crate::frame::{Message, Ran, Text};
 use crate::lineage::Epoch;
 
@@ -17,23 +18,26 @@ pub(super) struct Ordered {
 }
 
 impl Ordered {
-    /// What to say, or why nothing is said.
+    /// What to say; or the answer, if nothing is said.
     pub(super) fn order(
         &mut self,
         run: RunId,
         epoch: Epoch,
         name: &str,
         same_version: bool,
-    ) -> Result<Message, Text> {
-        if !same_version {
-            return Err(Text::new("the two nodes run different versions"));
-        }
-        if self.running.is_some() {
-            return Err(Text::new(BUSY));
+    ) -> SenderAction {
+        let refused = match self.running {
+            _ if !same_version => Some("the two nodes run different versions"),
+            Some(_) => Some(BUSY),
+            None => None,
+        };
+        if let Some(why) = refused {
+            let outcome = Err(Text::new(why));
+            return SenderAction::Ran { run, outcome };
         }
         self.running = Some(run);
         let name = Text::new(name);
-        Ok(Message::Run { run, epoch, name })
+        SenderAction::Send(Message::Run { run, epoch, name })
     }
 
     /// The Backup says that it ended.

@@ -247,14 +247,8 @@ impl Sender {
             }
             SenderEvent::Run { run, name } => {
                 let epoch = self.common.epoch;
-                let ordered = self.ordered.order(run, epoch, &name, self.same_version);
-                self.out.push(match ordered {
-                    Ok(message) => SenderAction::Send(message),
-                    Err(why) => SenderAction::Ran {
-                        run,
-                        outcome: Err(why),
-                    },
-                });
+                let said = self.ordered.order(run, epoch, &name, self.same_version);
+                self.out.push(said);
             }
             SenderEvent::Demoted => self.close("this node is no longer Active".to_owned()),
         }

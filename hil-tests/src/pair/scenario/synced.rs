@@ -5,6 +5,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use fencepost::node::pair::sync::Roots;
+
 use super::{Told, demand, unmoved};
 use crate::error::{AtPath, Result, RigError};
 use crate::pair::sync_service::SyncService;
@@ -13,6 +15,7 @@ use crate::pair::trial::{Trial, name, other};
 /// One category, below the place where each node sees its own directory.
 pub(super) const TABLES: &str = r#"
 [sync]
+socket = "@sync-socket@"
 [[category]]
 name = "trial"
 roots = ["@synced@"]
@@ -30,6 +33,7 @@ pub(super) fn synced(trial: &mut Trial) -> Result<Told> {
         trial.hosts[index].start_sync()?;
     }
     in_sync(trial)?;
+    agents_agree(trial)?;
     let saved_ms = follows(trial, active)?;
     gives_way(trial, active)?;
     let outage = killed(trial, active)?;
@@ -132,6 +136,20 @@ fn in_sync(trial: &mut Trial) -> Result<()> {
     })?;
     trial.note("both services say in sync");
     Ok(())
+}
+
+/// Both agents heard it from their services, and compare what they announce.
+fn agents_agree(trial: &mut Trial) -> Result<()> {
+    wait(
+        trial,
+        "both agents say that both nodes hold the same",
+        |trial| {
+            (0..2).all(|index| {
+                let sync = trial.hosts[index].pair().and_then(|pair| pair.sync);
+                sync.is_some_and(|sync| sync.roots == Roots::Equal)
+            })
+        },
+    )
 }
 
 /// Like [`Trial::wait`], and a failure tells what both services say.

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use fencepost::node::Instant;
 use fencepost::node::pair::status::LinkStatus;
-use fencepost::node::pair::sync::{Roots, SyncStatus};
 use fencepost::node::pair::{LinkMeasure, PairStatus};
 use fencepost::node::policy::Commissioning;
 use fencepost::wire::{Role, Text};
 
-use super::Page;
+use super::{Page, sync};
 
 pub(super) fn render(page: &mut Page, pair: &PairStatus, now: Instant) {
     page.family("fencepost_pair_role", "gauge", "1 for this node's role.");
@@ -53,7 +52,7 @@ pub(super) fn render(page: &mut Page, pair: &PairStatus, now: Instant) {
     means(page, pair, now);
     peer(page, pair);
     if let Some(kept) = &pair.sync {
-        sync(page, kept, now);
+        sync::render(page, kept, now);
     }
     page.counter(
         "fencepost_pair_fence_orders_refused_total",
@@ -169,31 +168,6 @@ fn peer(page: &mut Page, pair: &PairStatus) {
         let name = "fencepost_pair_peer_clock_ahead_seconds";
         let ahead = span_of(ahead_ms);
         page.gauge(name, "By how much its wall clock is ahead.", ahead);
-    }
-}
-
-fn sync(page: &mut Page, kept: &SyncStatus, now: Instant) {
-    let name = "fencepost_pair_sync_roots";
-    page.family(name, "gauge", "1 for what both nodes hold, compared.");
-    for (word, roots) in [
-        ("equal", Roots::Equal),
-        ("differ", Roots::Differ),
-        ("unknown", Roots::Unknown),
-    ] {
-        page.sample(name, &[("roots", word)], u8::from(kept.roots == roots));
-    }
-    page.gauge(
-        "fencepost_pair_sync_withholds_takeover",
-        "Whether a takeover that nobody ordered would wait for state in sync.",
-        u8::from(!kept.withholds.is_empty()),
-    );
-    let name = "fencepost_pair_sync_verified_age_seconds";
-    page.family(name, "gauge", "Since both were last seen to hold the same.");
-    for category in &kept.categories {
-        if let Some(at) = category.verified_at {
-            let age = now.since(at).as_secs_f64();
-            page.sample(name, &[("category", &category.name)], age);
-        }
     }
 }
 
