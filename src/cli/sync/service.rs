@@ -1,7 +1,7 @@
 //! `fencepost sync service`: becomes the service's own program, which lies beside this one.
 
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use clap::Args;
@@ -45,7 +45,7 @@ pub(super) fn run(
     Err(refused(&program, &command.exec()))
 }
 
-fn refused(program: &PathBuf, error: &std::io::Error) -> Failure {
+fn refused(program: &Path, error: &std::io::Error) -> Failure {
     let place = program.display();
     Failure::failed(format!(
         "{place} cannot be run: {error}; it belongs to the same package as this program"

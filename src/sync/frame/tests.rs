@@ -253,7 +253,7 @@ fn what_was_added_to_version_1_is_frozen() {
         groups: Capped::new([Run { first: 1, count: 2 }]),
     };
     let asked = [
-        b"\0\0\0\x47\x14\xac\x02",
+        b"\0\0\0\x47\x16\xac\x02",
         &[3; 32][..],
         &[4; 32],
         b"\x02\x01\x01\x02",
@@ -264,14 +264,14 @@ fn what_was_added_to_version_1_is_frozen() {
         content: digest(3),
         hashes: Capped::new([[7; 16]]),
     };
-    let told = [b"\0\0\0\x34\x15\xac\x02", &[3; 32][..], b"\x01", &[7; 16]].concat();
+    let told = [b"\0\0\0\x34\x17\xac\x02", &[3; 32][..], b"\x01", &[7; 16]].concat();
     let frozen: [(Message, &[u8]); 6] = [
         (ask, &asked),
         (blocks, &told),
-        (behind(None), b"\0\0\0\x0b\x12\x08firewall\0"),
-        (behind(Some(300)), b"\0\0\0\x0d\x12\x08firewall\x01\xac\x02"),
-        (failed(None), b"\0\0\0\x0b\x13\x08firewall\0"),
-        (failed(Some("no")), b"\0\0\0\x0e\x13\x08firewall\x01\x02no"),
+        (behind(None), b"\0\0\0\x0b\x14\x08firewall\0"),
+        (behind(Some(300)), b"\0\0\0\x0d\x14\x08firewall\x01\xac\x02"),
+        (failed(None), b"\0\0\0\x0b\x15\x08firewall\0"),
+        (failed(Some("no")), b"\0\0\0\x0e\x15\x08firewall\x01\x02no"),
     ];
     for (message, frame) in frozen {
         assert_eq!(message.to_frame().unwrap(), frame, "{message:?}");
