@@ -1,6 +1,6 @@
 //! Runs scenarios on boards: one boot serves many, one line per result, exact last line.
 //!
-//! Scenarios are shared out to `jobs` threads ([`work`]), each with one appliance at a time. What if an appliance cannot be had? Then every
+//! Scenarios are shared out to `jobs` threads, each with one appliance at a time. What if an appliance cannot be had? Then every
 //! scenario meant for it is a failure that says why: nothing was proven.
 
 mod work;

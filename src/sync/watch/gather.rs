@@ -35,7 +35,7 @@ struct Gathered {
 }
 
 impl Gather {
-    /// Ready `quiet` after the last hint, or at once (after [`SETTLE`]) if all of it is complete; at the latest `hold` after the
+    /// Ready `quiet` after the last hint, or at once (after `SETTLE`) if all of it is complete; at the latest `hold` after the
     /// first one, and not before while a new file is being written. A save that was announced may take `hold_open_max`.
     pub fn new(quiet: Duration, hold: Duration, hold_open_max: Duration) -> Self {
         Self {
