@@ -203,6 +203,10 @@ impl Backup {
                 self.disk.discard(transfer);
                 None
             }
+            ReceiverAction::Run { run, .. } => {
+                let outcome = Err(Text::new("nothing can be run here"));
+                Some(ReceiverEvent::Ran { run, outcome })
+            }
             ReceiverAction::Send(_) | ReceiverAction::Scan { .. } | ReceiverAction::Close(_) => {
                 None
             }

@@ -174,6 +174,12 @@ fn receiver(feed: &mut Feed<'_>) {
                     prepared.remove(&transfer);
                     continue;
                 }
+                ReceiverAction::Run { run, epoch, .. } => {
+                    assert_eq!(epoch, EPOCH);
+                    assert!(matches!(standing, Standing::Backup { .. }), "not Backup");
+                    let outcome = Err(Text::new("nothing can be run here"));
+                    ReceiverEvent::Ran { run, outcome }
+                }
                 _ => continue,
             };
             machine.handle(now, event);
