@@ -222,7 +222,8 @@ impl Node {
             Event::ControllerRead { outcome } => {
                 let asked = self.link.waiting_since();
                 self.link.answered();
-                self.read(now, asked, outcome);
+                let short = outcome.as_ref().ok().and_then(|it| self.short(it));
+                self.read(now, asked, short.map_or(outcome, Err));
             }
             Event::Configured { outcome } => self.link.configure_done(now, outcome, out),
             Event::DeadManArmed { outcome } => {
@@ -350,6 +351,16 @@ impl Node {
                 segment.must_cut = false;
             }
         }
+    }
+
+    /// Why this is no look at the hardware: of a segment that it leaves out nothing is known.
+    pub(super) fn short(&self, reading: &Reading) -> Option<Fault> {
+        let (expected, got) = (self.segments.len(), reading.segments.len());
+        (got < expected).then(|| Fault::Integrity {
+            what: "a reading of all segments".to_owned(),
+            expected: expected.to_string(),
+            got: got.to_string(),
+        })
     }
 
     /// A look at the hardware, asked for at `asked` if anybody did: what was told by then can be judged by it.

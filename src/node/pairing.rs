@@ -16,7 +16,11 @@ use crate::wire::HealthSummary;
 impl Node {
     /// An event of the pair's. A look at the fence lines is a look at the hardware too.
     pub(super) fn pair_event(&mut self, now: Instant, event: PairEvent) {
-        if let PairEvent::FenceRead { outcome, .. } = &event {
+        let mut event = event;
+        if let PairEvent::FenceRead { outcome, .. } = &mut event {
+            if let Some(short) = (outcome.as_ref().ok()).and_then(|it| self.short(&it.reading)) {
+                *outcome = Err(short);
+            }
             let outcome = outcome.clone().map(|fence| fence.reading);
             let asked = self
                 .pair

@@ -29,6 +29,8 @@ pub(crate) struct Bench {
     pub(crate) kicks: u32,
     pub(crate) stuck: bool,
     pub(crate) bus_dead: bool,
+    /// Readings leave out the last segment.
+    pub(crate) reads_short: bool,
     pub(crate) disk_full: bool,
     /// Actions like these wait until [`Bench::release`].
     pub(crate) hold: fn(&Action) -> bool,
@@ -84,6 +86,7 @@ impl Bench {
             kicks: 0,
             stuck: false,
             bus_dead: false,
+            reads_short: false,
             disk_full: false,
             hold: |_| false,
             held: Vec::new(),
@@ -438,8 +441,9 @@ impl Bench {
             },
             None => DeadManReading::Disarmed,
         };
+        let told = self.policy.segments.len() - usize::from(self.reads_short);
         Reading {
-            segments: vec![self.read(); self.policy.segments.len()],
+            segments: vec![self.read(); told],
             dead_man,
             latch: Latch::Absent,
             generation: 1,

@@ -334,3 +334,19 @@ fn of_a_controller_that_cannot_be_read_a_failed_order_is_told_until_one_succeeds
         "told again and again"
     );
 }
+
+#[test]
+fn a_reading_that_leaves_a_segment_out_is_no_reading() {
+    let mut bench = Bench::with(policy(1_000, Commissioning::Done));
+    bench.check(Verdict::Ok);
+    bench.run_for(3_000);
+    assert_eq!(bench.status().controller_fault, None);
+    bench.reads_short = true;
+    bench.run_for(3_000);
+    let fault = bench.status().controller_fault;
+    assert_eq!(
+        fault.as_deref(),
+        Some("a reading of all segments: expected 1, got 0")
+    );
+    assert_eq!(bench.status().segments[0].state, RelayState::Unknown);
+}

@@ -293,6 +293,7 @@ impl Pair {
         if self.lease.expires_at(Relay::Opens).is_none() {
             found.extend(self.no_means(now));
         }
+        found.extend(self.sync_refusal(now));
         found
     }
 

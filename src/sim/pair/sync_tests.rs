@@ -8,7 +8,7 @@ use super::scenario::Setup;
 use super::world::{Due, Minute, World};
 use crate::node::event::Actor;
 use crate::node::pair::sync::{CategoryNews, SyncState};
-use crate::node::pair::{PairCommand, PairEvent, Refusal, SyncNews, SyncPolicy};
+use crate::node::pair::{PairCommand, PairEvent, PairStatus, Refusal, SyncNews, SyncPolicy};
 use crate::node::{Action, Fact};
 
 const ONE: [u8; 32] = [1; 32];
@@ -60,11 +60,15 @@ fn power_fails(world: &mut World) {
     assert_eq!(world.ledger.broken, None);
 }
 
-fn refusals(world: &World) -> Vec<Refusal> {
+fn status(world: &World) -> PairStatus {
     let appliance = &world.nodes[1];
     let agent = appliance.agent.as_ref().unwrap();
     let status = agent.node.status(appliance.clock.at(world.now));
-    status.pair.unwrap().refusals
+    status.pair.unwrap()
+}
+
+fn refusals(world: &World) -> Vec<Refusal> {
+    status(world).refusals
 }
 
 fn withheld(world: &mut World) -> Vec<String> {
@@ -95,10 +99,12 @@ fn a_backup_without_the_last_change_waits_and_says_why_once() {
     let mut world = settled(setup());
     tell(&mut world, 1, ONE, in_sync());
     tell(&mut world, 0, TWO, SyncState::Unknown);
+    let why = "vpn: the peer announced a newer state than is here".to_owned();
+    let beforehand = status(&world).if_peer_died;
+    assert_eq!(beforehand, [Refusal::NotInSync(vec![why.clone()])]);
     world.minutes = Some(Vec::new());
     power_fails(&mut world);
     assert!(!world.nodes[1].on_wire());
-    let why = "vpn: the peer announced a newer state than is here".to_owned();
     assert_eq!(refusals(&world), [Refusal::NotInSync(vec![why.clone()])]);
     assert_eq!(withheld(&mut world), [why]);
     // The transfer had ended; the news of it had not come.
